@@ -1,0 +1,166 @@
+/**
+ * The public contract: paths, limits, error codes, response shapes. The server and every client
+ * build on it; it imports nothing but zod and never the server.
+ */
+import { z } from "zod";
+
+export const API_PREFIX = "/v1";
+
+/** Limits every node enforces; the value limit can be configured, the others are fixed. */
+export const LIMITS = {
+  keyBytesMax: 1024,
+  valueBytesMax: 1024 * 1024,
+  urlBytesMax: 8 * 1024,
+  headerBytesMax: 8 * 1024,
+  headersMax: 64,
+  listItemsDefault: 1000,
+  listItemsMax: 10_000,
+  listBytesMax: 4 * 1024 * 1024,
+  jsonDepthMax: 32,
+  minRevisionWaitMsMax: 10_000,
+} as const;
+
+/** Whether the request took effect. Unknown is never called a failure. */
+export const outcomeSchema = z.enum(["not_applied", "unknown", "applied"]);
+export type Outcome = z.infer<typeof outcomeSchema>;
+
+/**
+ * Every error code with its HTTP status, whether the same request may simply be sent again, and
+ * its outcome for a write.
+ */
+export const ERRORS = {
+  BAD_REQUEST: { status: 400, retryable: false, outcome: "not_applied" },
+  BAD_KEY: { status: 400, retryable: false, outcome: "not_applied" },
+  BAD_JSON: { status: 400, retryable: false, outcome: "not_applied" },
+  NOT_FOUND: { status: 404, retryable: false, outcome: "not_applied" },
+  METHOD_NOT_ALLOWED: { status: 405, retryable: false, outcome: "not_applied" },
+  REQUEST_TIMEOUT: { status: 408, retryable: true, outcome: "not_applied" },
+  SESSION_CONFLICT: { status: 409, retryable: false, outcome: "not_applied" },
+  SESSION_EXPIRED: { status: 410, retryable: false, outcome: "not_applied" },
+  LENGTH_REQUIRED: { status: 411, retryable: false, outcome: "not_applied" },
+  CONDITION_FAILED: { status: 412, retryable: false, outcome: "not_applied" },
+  BODY_TOO_LARGE: { status: 413, retryable: false, outcome: "not_applied" },
+  URL_TOO_LONG: { status: 414, retryable: false, outcome: "not_applied" },
+  UNSUPPORTED_ENCODING: { status: 415, retryable: false, outcome: "not_applied" },
+  NOT_LEADER: { status: 421, retryable: true, outcome: "not_applied" },
+  UNKNOWN_HOST: { status: 421, retryable: false, outcome: "not_applied" },
+  SESSIONS_FULL: { status: 429, retryable: true, outcome: "not_applied" },
+  HEADERS_TOO_LARGE: { status: 431, retryable: false, outcome: "not_applied" },
+  NO_LEADER: { status: 503, retryable: true, outcome: "not_applied" },
+  OVERLOADED: { status: 503, retryable: true, outcome: "not_applied" },
+  STARTING: { status: 503, retryable: true, outcome: "not_applied" },
+  STOPPING: { status: 503, retryable: true, outcome: "not_applied" },
+  BEHIND: { status: 503, retryable: true, outcome: "not_applied" },
+  OUTCOME_UNKNOWN: { status: 504, retryable: false, outcome: "unknown" },
+  READ_TIMEOUT: { status: 504, retryable: true, outcome: "not_applied" },
+  DISK_FULL: { status: 507, retryable: true, outcome: "not_applied" },
+  INTERNAL: { status: 500, retryable: false, outcome: "unknown" },
+} as const satisfies Record<string, { status: number; retryable: boolean; outcome: Outcome }>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+export const errorBodySchema = z.object({
+  error: z.object({
+    code: z.string(),
+    message: z.string(),
+    outcome: outcomeSchema,
+    retryable: z.boolean(),
+    /** The leader's client address, `host:port`, when this node knows one. */
+    leader: z.string().optional(),
+  }),
+});
+export type ErrorBody = z.infer<typeof errorBodySchema>;
+
+export const valueTypeSchema = z.enum(["json", "text", "binary"]);
+
+/**
+ * A key and its value. `value` is the JSON value itself, a string, or base64, as `type` says.
+ * `keyEncoding` is present for a key that is not valid UTF-8.
+ */
+export const recordSchema = z.object({
+  key: z.string(),
+  keyEncoding: z.literal("base64").optional(),
+  value: z.unknown(),
+  type: valueTypeSchema,
+  revision: z.number().int(),
+  createRevision: z.number().int(),
+  version: z.number().int(),
+});
+export type KeyRecord = z.infer<typeof recordSchema>;
+
+export const putResponseSchema = z.object({
+  key: z.string(),
+  keyEncoding: z.literal("base64").optional(),
+  revision: z.number().int(),
+  createRevision: z.number().int(),
+  version: z.number().int(),
+  previous: recordSchema.nullish(),
+});
+export type PutResponse = z.infer<typeof putResponseSchema>;
+
+export const deleteResponseSchema = z.object({
+  deleted: z.number().int(),
+  revision: z.number().int(),
+  previous: recordSchema.nullish(),
+});
+export type DeleteResponse = z.infer<typeof deleteResponseSchema>;
+
+/** `count` alone, `keys` alone or whole records, as asked; `cursor` when there is more. */
+export const listResponseSchema = z.object({
+  items: z.array(recordSchema),
+  revision: z.number().int(),
+  cursor: z.string().optional(),
+});
+export type ListResponse = z.infer<typeof listResponseSchema>;
+
+export const sessionResponseSchema = z.object({
+  id: z.string(),
+  ttlMs: z.number().int(),
+});
+export type SessionResponse = z.infer<typeof sessionResponseSchema>;
+
+export const memberSchema = z.object({
+  id: z.number().int(),
+  role: z.enum(["voter", "learner"]),
+  peerAddress: z.string(),
+  clientAddress: z.string(),
+});
+
+export const statusResponseSchema = z.object({
+  nodeId: z.number().int(),
+  clusterId: z.string(),
+  version: z.string(),
+  role: z.enum(["follower", "pre-candidate", "candidate", "leader", "learner"]),
+  term: z.number().int(),
+  /** null while no leader is known. */
+  leaderId: z.number().int().nullable(),
+  leader: z.string().nullable(),
+  revision: z.number().int(),
+  commitIndex: z.number().int(),
+  lastApplied: z.number().int(),
+  lastLogIndex: z.number().int(),
+  snapshotIndex: z.number().int(),
+  clusterTime: z.number().int(),
+  members: z.array(memberSchema),
+  progress: z.array(
+    z.object({
+      id: z.number().int(),
+      state: z.enum(["probe", "replicate", "snapshot"]),
+      matchIndex: z.number().int(),
+      nextIndex: z.number().int(),
+      active: z.boolean(),
+    }),
+  ),
+  storage: z.object({
+    fsyncs: z.number().int(),
+    batches: z.number().int(),
+    bytesWritten: z.number().int(),
+    segments: z.number().int(),
+    logBytes: z.number().int(),
+  }),
+  uptimeMs: z.number().int(),
+});
+export type StatusResponse = z.infer<typeof statusResponseSchema>;
+
+/** `Session: id;sequence;lowest-unanswered` on a write makes its retries harmless. */
+export const SESSION_HEADER = "session";
