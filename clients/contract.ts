@@ -32,6 +32,7 @@ export const ERRORS = {
   BAD_REQUEST: { status: 400, retryable: false, outcome: "not_applied" },
   BAD_KEY: { status: 400, retryable: false, outcome: "not_applied" },
   BAD_JSON: { status: 400, retryable: false, outcome: "not_applied" },
+  FORBIDDEN: { status: 403, retryable: false, outcome: "not_applied" },
   NOT_FOUND: { status: 404, retryable: false, outcome: "not_applied" },
   METHOD_NOT_ALLOWED: { status: 405, retryable: false, outcome: "not_applied" },
   REQUEST_TIMEOUT: { status: 408, retryable: true, outcome: "not_applied" },
@@ -112,6 +113,17 @@ export const listResponseSchema = z.object({
   cursor: z.string().optional(),
 });
 export type ListResponse = z.infer<typeof listResponseSchema>;
+
+/** What `?keys=true` answers with: the keys without their values. */
+export const listKeysResponseSchema = z.object({
+  items: z.array(recordSchema.pick({ key: true, keyEncoding: true })),
+  revision: z.number().int(),
+  cursor: z.string().optional(),
+});
+export type ListKeysResponse = z.infer<typeof listKeysResponseSchema>;
+
+/** A 412 also carries the record that is there now; null when the key is absent. */
+export const conditionFailedBodySchema = z.object({ current: recordSchema.nullable() });
 
 export const sessionResponseSchema = z.object({
   id: z.string(),

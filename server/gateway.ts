@@ -18,8 +18,8 @@ export type Refusal =
   | "stopping"
   | "starting";
 
-export type WriteOutcome =
-  | { readonly kind: "applied"; readonly result: KvResult }
+export type WriteOutcome<Result = KvResult> =
+  | { readonly kind: "applied"; readonly result: Result }
   | {
       readonly kind: "not-applied";
       readonly reason: Refusal;

@@ -88,6 +88,9 @@ export interface Storage {
     done: (error: Error | undefined) => void,
   ): void;
 
+  /** Removes a received snapshot that nobody wants. */
+  discardSnapshot(received: ReceivedSnapshot): void;
+
   /** Lets log before `through` go, by whole segments; through <= newest snapshot's index. */
   compact(through: LogIndex): void;
 

@@ -28,7 +28,10 @@ export type KvResult =
   | { readonly kind: "session-closed" }
   /** Unknown or expired: never executed (410). */
   | { readonly kind: "session-expired" }
-  /** The same sequence with another body, or a sequence already answered and forgotten (409). */
+  /**
+   * Never executed (409): the same sequence with another body, a sequence already answered and
+   * forgotten, or one too far ahead of the lowest unanswered one.
+   */
   | { readonly kind: "session-conflict" }
   /** The session table is full; old ones are never evicted for new ones (429). */
   | { readonly kind: "sessions-full" }

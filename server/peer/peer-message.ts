@@ -4,6 +4,7 @@
  */
 import type { Envelope } from "../../raft/index.ts";
 import type { WriteOutcome } from "../gateway.ts";
+import type { KvResult } from "../kv/result.ts";
 
 /**
  * A batch of client writes on their one hop to the leader. The leader takes it only when
@@ -16,22 +17,23 @@ export interface Forward {
   readonly from: number;
   readonly to: number;
   readonly leaderTerm: number;
+  /** Minted at every start of the origin's process. */
   readonly originIncarnation: number;
   readonly sequence: number;
   readonly requests: readonly { readonly id: number; readonly command: Uint8Array }[];
 }
 
 /** Answers to forwarded writes, in any order, each exactly once at most. */
-export interface ForwardResults {
+export interface ForwardResults<Result = KvResult> {
   readonly kind: "forward-results";
   readonly from: number;
   readonly to: number;
   /** The incarnation of the origin the answers are for: one from before a restart is dropped. */
   readonly originIncarnation: number;
-  readonly results: readonly { readonly id: number; readonly outcome: WriteOutcome }[];
+  readonly results: readonly { readonly id: number; readonly outcome: WriteOutcome<Result> }[];
 }
 
-export type PeerMessage =
+export type PeerMessage<Result = KvResult> =
   | { readonly kind: "raft"; readonly envelope: Envelope }
   | Forward
-  | ForwardResults;
+  | ForwardResults<Result>;

@@ -4,6 +4,7 @@
  */
 import type { Envelope, Member } from "../../raft/index.ts";
 import type { ReceivedSnapshot, SnapshotSource } from "../../storage/index.ts";
+import type { KvResult } from "../kv/result.ts";
 import type { Forward, ForwardResults, PeerMessage } from "./peer-message.ts";
 
 /** What a handshake told about another member. */
@@ -15,8 +16,8 @@ export interface PeerInfo {
 }
 
 /** What the transport tells the loop; each call is one event for the inbox. */
-export interface TransportEvents {
-  message(message: PeerMessage): void;
+export interface TransportEvents<Result = KvResult> {
+  message(message: PeerMessage<Result>): void;
   /** A whole, verified snapshot arrived together with its install-snapshot envelope. */
   snapshotReceived(envelope: Envelope, received: ReceivedSnapshot): void;
   /** The outcome of `sendSnapshot`. */
@@ -26,13 +27,13 @@ export interface TransportEvents {
   peerDown(id: number): void;
 }
 
-export interface Transport {
+export interface Transport<Result = KvResult> {
   /** The members to talk to; called again whenever the configuration changes. */
   setMembers(members: readonly Member[]): void;
   send(envelopes: readonly Envelope[]): void;
   /** Returns false when nothing was sent and nothing will be (the outcome is "not applied"). */
   forward(message: Forward): boolean;
-  forwardResults(message: ForwardResults): void;
+  forwardResults(message: ForwardResults<Result>): void;
   /** Streams the snapshot over HTTP, apart from all other traffic; reports `snapshotSent`. */
   sendSnapshot(envelope: Envelope, source: SnapshotSource): void;
   close(done: () => void): void;

@@ -1,0 +1,11 @@
+/**
+ * How a node notices that the supervisor that started it is gone, even by kill -9: the IPC channel
+ * between them closes. A node started by anything else has no such channel.
+ */
+export function whenSupervisorIsGone(run: () => void): void {
+  const channel = process.channel;
+  if (channel === undefined || channel === null) return;
+  process.once("disconnect", run);
+  // The channel alone is no reason to go on living.
+  channel.unref();
+}

@@ -1,0 +1,226 @@
+/**
+ * The key-value state machine: what the log means. Owns records, the store's revision and sessions;
+ * knows nothing of replication, disks or protocols.
+ *
+ * - A function of the log alone: two replicas that applied the same entries are equal, down to the
+ *   bytes of their snapshots. No clock but the entries' stamps, no randomness but the commands'.
+ * - The revision rises by one with every command that changes something, and with no other.
+ * - Records are immutable and trees copy on write, so a pinned state never changes.
+ * - A bad command is an answer. What a newer build understands and this one does not is an error
+ *   that ends the process: replicas must stop rather than drift apart.
+ */
+import {
+  type CommandEntry,
+  type Entry,
+  type StateCapture,
+  type StateMachine,
+  type StateRestore,
+  unreachable,
+} from "../../raft/index.ts";
+import type { Condition, SessionStamp } from "./command.ts";
+import { type DeleteCommand, decodeCommand, type PutCommand } from "./command-decoder.ts";
+import { UnsupportedFeatureLevelError } from "./errors.ts";
+import { OrderedMap } from "./ordered-map.ts";
+import type { KvReader, ListPage, ListQuery } from "./reader.ts";
+import type { ByteString, KvRecord } from "./record.ts";
+import type { KvResult } from "./result.ts";
+import { type RememberedResult, SESSION_LIMITS, type SessionLimits, Sessions } from "./sessions.ts";
+import { type KvState, KvStateCapture } from "./state-capture.ts";
+import { StateReader } from "./state-reader.ts";
+import { StoredRecord } from "./stored-record.ts";
+
+/** The newest feature level this build understands. */
+export const FEATURE_LEVEL_MAX = 1;
+
+const MALFORMED: KvResult = { kind: "malformed" };
+
+export class KvStateMachine implements StateMachine<KvResult>, KvReader {
+  readonly #sessionLimits: SessionLimits;
+  #records = new OrderedMap<KvRecord>();
+  #sessions: Sessions;
+  #revision = 0;
+  #compactedRevision = 0;
+  #featureLevel = 0;
+
+  /** The limits are part of what a log means: all members of a cluster have the same. */
+  constructor(sessionLimits: SessionLimits = SESSION_LIMITS) {
+    this.#sessionLimits = sessionLimits;
+    this.#sessions = new Sessions(sessionLimits);
+  }
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  get keyCount(): number {
+    return this.#records.size;
+  }
+
+  get sessionCount(): number {
+    return this.#sessions.size;
+  }
+
+  get featureLevel(): number {
+    return this.#featureLevel;
+  }
+
+  get(key: ByteString): KvRecord | undefined {
+    return this.#records.get(key);
+  }
+
+  list(query: ListQuery): ListPage {
+    const items: { key: ByteString; record: KvRecord }[] = [];
+    let next: ByteString | undefined;
+    let bytes = 0;
+    this.#records.scan(query.start, query.end, (key, record) => {
+      bytes += key.length + record.value.length;
+      const isFull = items.length >= query.limit || (items.length > 0 && bytes > query.bytesMax);
+      if (isFull) next = key;
+      else items.push({ key, record });
+      return !isFull;
+    });
+    return { items, next };
+  }
+
+  apply(entries: readonly Entry[], answer: (entry: CommandEntry, result: KvResult) => void): void {
+    for (const entry of entries) {
+      this.#sessions.expire(entry.time);
+      switch (entry.type) {
+        case "command":
+          answer(entry, this.#execute(entry));
+          break;
+        case "feature-level":
+          this.#raiseFeatureLevel(entry.level);
+          break;
+        // Their stamps have done their work, and the rest is the business of raft/.
+        case "noop":
+        case "conf-change":
+        case "time":
+          break;
+        default:
+          unreachable(entry);
+      }
+    }
+  }
+
+  nextDeadline(): number | undefined {
+    return this.#sessions.nextDeadline();
+  }
+
+  capture(): StateCapture {
+    return new KvStateCapture({
+      numbers: {
+        revision: this.#revision,
+        compactedRevision: this.#compactedRevision,
+        featureLevel: this.#featureLevel,
+      },
+      records: this.#records.clone(),
+      sessions: this.#sessions.pin(),
+    });
+  }
+
+  beginRestore(): StateRestore {
+    const reader = new StateReader();
+    return {
+      chunk: (bytes) => reader.push(bytes),
+      end: () => this.#replace(reader.finish()),
+    };
+  }
+
+  #replace(state: KvState): void {
+    this.#checkFeatureLevel(state.numbers.featureLevel);
+    this.#revision = state.numbers.revision;
+    this.#compactedRevision = state.numbers.compactedRevision;
+    this.#featureLevel = state.numbers.featureLevel;
+    this.#records = state.records;
+    this.#sessions = new Sessions(this.#sessionLimits, state.sessions);
+  }
+
+  #raiseFeatureLevel(level: number): void {
+    this.#checkFeatureLevel(level);
+    this.#featureLevel = Math.max(this.#featureLevel, level);
+  }
+
+  #checkFeatureLevel(level: number): void {
+    if (level <= FEATURE_LEVEL_MAX) return;
+    throw new UnsupportedFeatureLevelError(
+      `the cluster is at feature level ${level}, this build understands ${FEATURE_LEVEL_MAX}; ` +
+        "start the build that the other members run",
+    );
+  }
+
+  #execute(entry: CommandEntry): KvResult {
+    const command = decodeCommand(entry.data);
+    switch (command.kind) {
+      case "put":
+      case "delete":
+        return command.session === undefined
+          ? this.#write(command)
+          : this.#writeOnce(command, command.session, entry.time);
+      case "open-session":
+        return this.#sessions.open(entry.time, entry.index, command.random, command.principal);
+      case "close-session":
+        return this.#sessions.close(command.id, command.principal);
+      case "malformed":
+        return MALFORMED;
+      default:
+        return unreachable(command);
+    }
+  }
+
+  /** A refused condition is an answer like any other: the repeat must not find it fulfilled. */
+  #writeOnce(command: PutCommand | DeleteCommand, stamp: SessionStamp, time: number): KvResult {
+    const { fingerprint, principal } = command;
+    const settled = this.#sessions.admit(stamp, fingerprint, principal, time);
+    if (settled !== undefined) return settled;
+    const result = this.#write(command);
+    this.#sessions.remember(stamp, fingerprint, result, time);
+    return result;
+  }
+
+  #write(command: PutCommand | DeleteCommand): RememberedResult {
+    const current = this.#records.get(command.key);
+    if (!isMet(command.condition, current)) {
+      return { kind: "condition-failed", revision: this.#revision, current };
+    }
+    return command.kind === "put" ? this.#put(command, current) : this.#delete(command, current);
+  }
+
+  #put(command: PutCommand, current: KvRecord | undefined): RememberedResult {
+    this.#revision += 1;
+    const revision = this.#revision;
+    const createRevision = current === undefined ? revision : current.createRevision;
+    const version = current === undefined ? 1 : current.version + 1;
+    this.#records.set(
+      command.key,
+      new StoredRecord(command.value, command.type, revision, createRevision, version, 0, 0),
+    );
+    return command.wantPrevious
+      ? { kind: "put", revision, createRevision, version, previous: current }
+      : { kind: "put", revision, createRevision, version };
+  }
+
+  #delete(command: DeleteCommand, current: KvRecord | undefined): RememberedResult {
+    if (current === undefined) return { kind: "deleted", deleted: 0, revision: this.#revision };
+    this.#revision += 1;
+    this.#records.delete(command.key);
+    return command.wantPrevious
+      ? { kind: "deleted", deleted: 1, revision: this.#revision, previous: current }
+      : { kind: "deleted", deleted: 1, revision: this.#revision };
+  }
+}
+
+function isMet(condition: Condition, current: KvRecord | undefined): boolean {
+  switch (condition.kind) {
+    case "none":
+      return true;
+    case "exists":
+      return current !== undefined;
+    case "absent":
+      return current === undefined;
+    case "revision":
+      return current !== undefined && current.revision === condition.revision;
+    default:
+      return unreachable(condition);
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * The record as it is held in memory and laid down in snapshots.
+ *
+ * One class with all fields set by its constructor gives a million records one hidden class and no
+ * dictionary: 80 bytes each. Numbers above 2^31 leave the pointer-sized field for a heap number of
+ * 16 bytes; revisions get there after two billion writes.
+ *
+ * Bytes: type 1, revision 8, create revision 8, version 8, lease 8, expiry 8, then the value's
+ * length 4 and the value.
+ */
+import { unreachable } from "../../raft/index.ts";
+import type { ByteReader, ByteWriter } from "./bytes.ts";
+import { SnapshotFormatError } from "./errors.ts";
+import type { ByteString, KvRecord, ValueType } from "./record.ts";
+
+export class StoredRecord implements KvRecord {
+  readonly value: ByteString;
+  readonly type: ValueType;
+  readonly revision: number;
+  readonly createRevision: number;
+  readonly version: number;
+  readonly lease: number;
+  readonly expiresAt: number;
+
+  constructor(
+    value: ByteString,
+    type: ValueType,
+    revision: number,
+    createRevision: number,
+    version: number,
+    lease: number,
+    expiresAt: number,
+  ) {
+    this.value = value;
+    this.type = type;
+    this.revision = revision;
+    this.createRevision = createRevision;
+    this.version = version;
+    this.lease = lease;
+    this.expiresAt = expiresAt;
+  }
+}
+
+/** The same numbers in commands and in snapshots. */
+export function valueTypeCode(type: ValueType): number {
+  switch (type) {
+    case "json":
+      return 1;
+    case "text":
+      return 2;
+    case "binary":
+      return 3;
+    default:
+      return unreachable(type);
+  }
+}
+
+export function valueTypeOf(code: number): ValueType | undefined {
+  switch (code) {
+    case 1:
+      return "json";
+    case 2:
+      return "text";
+    case 3:
+      return "binary";
+    default:
+      return undefined;
+  }
+}
+
+export function writeRecord(writer: ByteWriter, record: KvRecord): void {
+  writer.uint8(valueTypeCode(record.type));
+  writer.uint64(record.revision);
+  writer.uint64(record.createRevision);
+  writer.uint64(record.version);
+  writer.uint64(record.lease);
+  writer.uint64(record.expiresAt);
+  writer.uint32(record.value.length);
+  writer.bytes(record.value);
+}
+
+export function readRecord(reader: ByteReader): KvRecord {
+  const code = reader.uint8();
+  const type = valueTypeOf(code);
+  if (type === undefined) throw new SnapshotFormatError(`unknown value type ${code}`);
+  const revision = reader.uint64();
+  const createRevision = reader.uint64();
+  const version = reader.uint64();
+  const lease = reader.uint64();
+  const expiresAt = reader.uint64();
+  const value = reader.bytes(reader.uint32());
+  return new StoredRecord(value, type, revision, createRevision, version, lease, expiresAt);
+}

@@ -1,0 +1,52 @@
+#!/usr/bin/env node
+/**
+ * The `raft-kv` command. Decides which part of the program a process is, and its exit code:
+ * 0 done, 1 failed, 2 wrong settings; the client commands say more in their help.
+ */
+import { readFileSync } from "node:fs";
+import { isClientCommand, runClientCommand } from "../clients/cli.ts";
+import { mainHelp } from "./cli-help.ts";
+import { runDev } from "./dev/dev.ts";
+import { runServer } from "./run-server.ts";
+import { readVersion } from "./version.ts";
+
+const CLIENT_COMMANDS = [
+  { usage: "get KEY", summary: "print the value of a key" },
+  { usage: "put KEY VALUE", summary: "write a value" },
+  { usage: "del KEY", summary: "delete a key" },
+  { usage: "list [PREFIX]", summary: "list keys and values in order" },
+  { usage: "status", summary: "what each node says of itself" },
+];
+
+async function main(argv: readonly string[]): Promise<number> {
+  const [command, ...rest] = argv;
+  switch (command) {
+    case "server":
+      return await runServer({
+        args: rest,
+        environment: process.env,
+        readFile: (path) => readFileSync(path, "utf8"),
+      });
+    case "dev":
+      return await runDev(rest);
+    case undefined:
+    case "help":
+    case "--help":
+    case "-h":
+      process.stdout.write(mainHelp(CLIENT_COMMANDS));
+      return command === undefined ? 2 : 0;
+    case "version":
+    case "--version":
+      process.stdout.write(`${readVersion()}\n`);
+      return 0;
+    default:
+      if (isClientCommand(command)) {
+        const { env, stdin, stdout, stderr } = process;
+        return await runClientCommand(argv, { env, stdin, stdout, stderr });
+      }
+      process.stderr.write(`raft-kv: there is no command "${command}"; see raft-kv --help\n`);
+      return 2;
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));

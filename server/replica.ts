@@ -1,0 +1,348 @@
+/**
+ * THE loop: the one place where Raft, storage, the state machine and the network meet.
+ *
+ *   inbox -> node.step / tick / propose -> node.ready() -> send messages -> persist
+ *         -> when durable: node.synced, send what waited -> apply -> answer
+ *
+ * Every input only changes the node and asks for a turn; the turn runs once all input that is
+ * ready has been taken. So what arrives together is proposed, flushed and sent together, and what
+ * arrives during a flush becomes the next one: group commit is the shape, not a feature.
+ *
+ * Invariants: nothing outside this file and its helpers in replica/ calls the RaftNode; entries
+ * are encoded before any message that carries them is sent; messagesAfterSync leave only when
+ * their persist sequence is durable.
+ */
+import {
+  type Configuration,
+  type Entry,
+  type Envelope,
+  type LogIndex,
+  type Member,
+  RaftNode,
+  type RaftStatus,
+  type Ready,
+  type SoftState,
+  type Timer,
+} from "../raft/index.ts";
+import { entryChecksum, type ReceivedSnapshot } from "../storage/index.ts";
+import type { ReadOutcome, ReadRequest, WriteOutcome } from "./gateway.ts";
+import type { Transport, TransportEvents } from "./peer/index.ts";
+import { Bootstrap, checkMember } from "./replica/bootstrap.ts";
+import { EntryChain } from "./replica/entry-chain.ts";
+import { LeaderDuties } from "./replica/leader-duties.ts";
+import type { MembershipView, ReplicaOptions } from "./replica/options.ts";
+import { PersistQueue } from "./replica/persist-queue.ts";
+import { raftConfig } from "./replica/raft-config.ts";
+import { Requests } from "./replica/requests.ts";
+import { Snapshotter } from "./replica/snapshotter.ts";
+
+export class Replica<Result> implements MembershipView {
+  readonly #options: ReplicaOptions<Result>;
+  readonly #node: RaftNode;
+  readonly #transport: Transport<Result>;
+  readonly #requests: Requests<Result>;
+  readonly #persists = new PersistQueue();
+  readonly #chain: EntryChain;
+  readonly #snapshotter: Snapshotter<Result>;
+  readonly #duties: LeaderDuties<Result>;
+  readonly #bootstrap: Bootstrap;
+  readonly #timer: Timer;
+  readonly #startedAtMs: number;
+  #appliedIndex: LogIndex;
+  #appliedChecksum: number;
+  #membersSent: Configuration | undefined;
+  #turnAsked = false;
+  #phase: "running" | "draining" | "closed" = "running";
+
+  /** Restores the state machine from the newest snapshot, then starts following the log. */
+  constructor(options: ReplicaOptions<Result>) {
+    this.#options = options;
+    const { storage, clock, random, machine, log, timing } = options;
+    const { restored, identity } = storage;
+    const nowMs = clock.now();
+    this.#startedAtMs = nowMs;
+    this.#restoreMachine();
+    this.#appliedIndex = restored.snapshot?.index ?? 0;
+    this.#appliedChecksum = restored.snapshot?.entryChecksum ?? 0;
+    this.#chain = new EntryChain(restored);
+    const isFresh = restored.entries.length === 0 && restored.snapshot === undefined;
+    this.#node = new RaftNode(raftConfig(options, isFresh), restored, random, nowMs);
+    const node = this.#node;
+    this.#requests = new Requests({
+      node,
+      storage,
+      machine,
+      clock,
+      self: { id: identity.nodeId, incarnation: options.processIncarnation },
+      requestTimeoutMs: timing.requestTimeoutMs,
+      hasLease: timing.leaseDriftBound !== undefined,
+      appliedIndex: this.#appliedIndex,
+      accepts: options.acceptsCommand,
+      askTurn: () => this.#askTurn(),
+    });
+    this.#snapshotter = new Snapshotter({ node, storage, machine, policy: options.snapshots, log });
+    this.#duties = new LeaderDuties({ node, storage, machine });
+    const self = { id: identity.nodeId, incarnation: identity.incarnation };
+    this.#bootstrap = new Bootstrap(node, self, isFresh, nowMs + timing.electionTimeoutMs);
+    this.#transport = options.openTransport(this.#transportEvents(), this);
+    this.#sendMembers();
+    this.#timer = clock.every(timing.tickMs, () => this.#tick());
+  }
+
+  get leader(): Member | undefined {
+    return this.#requests.leader;
+  }
+
+  get raft(): RaftStatus {
+    return this.#node.status();
+  }
+
+  get clusterTime(): number {
+    return this.#node.clusterTime(this.#options.clock.now());
+  }
+
+  get uptimeMs(): number {
+    return this.#options.clock.now() - this.#startedAtMs;
+  }
+
+  get isCaughtUp(): boolean {
+    return this.#requests.isCaughtUp;
+  }
+
+  get isStopping(): boolean {
+    return this.#phase !== "running";
+  }
+
+  /** The log is empty: this node has no past. */
+  get isFresh(): boolean {
+    return this.#node.lastIndex === 0;
+  }
+
+  /** True when a write sent now can be expected to commit. */
+  get isReady(): boolean {
+    if (this.isStopping || !this.isCaughtUp || this.#node.leaderId === 0) return false;
+    return this.#node.role !== "leader" || this.#options.storage.hasRoom(0);
+  }
+
+  checkMember(id: number, incarnation: number): "member" | "unknown" | "wrong-incarnation" {
+    return checkMember(this.#node.configuration, id, incarnation);
+  }
+
+  /** Proposes a command here or hands it to the leader; `done` is called exactly once. */
+  submit(
+    command: Uint8Array,
+    forward: boolean,
+    done: (outcome: WriteOutcome<Result>) => void,
+  ): void {
+    this.#requests.submit(command, forward, done);
+  }
+
+  /** Grants a read of the state machine, at once where that is allowed. */
+  read(request: ReadRequest, done: (outcome: ReadOutcome) => void): void {
+    this.#requests.read(request, done);
+  }
+
+  /** Stops taking writes, hands leadership over, ends what is under way and lets go of all. */
+  close(graceMs: number, done: () => void): void {
+    if (this.#phase !== "running") return;
+    this.#phase = "draining";
+    this.#requests.stop();
+    const { clock, timing } = this.#options;
+    const endsMs = clock.now() + graceMs;
+    const wait = clock.every(timing.tickMs, () => {
+      const isAlone = this.#node.configuration.members.length === 1;
+      const mustHandOver = this.#node.role === "leader" && !isAlone;
+      const isBusy = mustHandOver || this.#requests.hasPendingWrites;
+      if (isBusy && clock.now() < endsMs) {
+        this.#duties.handOver(clock.now());
+        this.#askTurn();
+        return;
+      }
+      wait.cancel();
+      this.#end(done);
+    });
+  }
+
+  // ---- Inputs ----------------------------------------------------------------------------------
+
+  #transportEvents(): TransportEvents<Result> {
+    return {
+      message: (message) => {
+        if (this.#phase === "closed") return;
+        if (message.kind === "raft") {
+          this.#node.step(message.envelope, this.#options.clock.now());
+        } else if (message.kind === "forward") {
+          this.#requests.takeForward(message);
+        } else {
+          this.#requests.results(message);
+        }
+        this.#askTurn();
+      },
+      snapshotReceived: (envelope, received) => {
+        this.#snapshotter.received(received);
+        this.#node.step(envelope, this.#options.clock.now());
+        this.#turn();
+        this.#snapshotter.discardReceived();
+      },
+      snapshotSent: (to, ok) => {
+        this.#node.reportSnapshot(to, ok);
+        this.#askTurn();
+      },
+      peerUp: (info) => this.#bootstrap.peerUp(info),
+      peerDown: (id) => {
+        this.#requests.linkLost(id);
+        this.#node.reportUnreachable(id);
+        this.#askTurn();
+      },
+    };
+  }
+
+  #tick(): void {
+    const nowMs = this.#options.clock.now();
+    this.#node.tick(nowMs);
+    this.#requests.tick(nowMs);
+    this.#bootstrap.tick(nowMs);
+    this.#duties.tick(nowMs, this.#appliedIndex);
+    if (this.#node.hasReady()) this.#askTurn();
+  }
+
+  // ---- The turn --------------------------------------------------------------------------------
+
+  #askTurn(): void {
+    if (this.#turnAsked) return;
+    this.#turnAsked = true;
+    this.#options.clock.soon(() => {
+      this.#turnAsked = false;
+      this.#turn();
+    });
+  }
+
+  #turn(): void {
+    if (this.#phase === "closed") return;
+    this.#requests.startTurn(this.#transport);
+    while (this.#node.hasReady()) this.#handle(this.#node.ready());
+    this.#requests.endTurn(this.#transport);
+    if (this.#snapshotter.isDue()) {
+      this.#snapshotter.take(this.#appliedIndex, this.#appliedChecksum);
+    }
+  }
+
+  /** The fields of a Ready in the order in which they stand. */
+  #handle(ready: Ready): void {
+    if (ready.softState !== undefined) this.#logRole(ready.softState);
+    this.#chain.append(ready.entries);
+    this.#send(ready.messages);
+    if (ready.snapshot !== undefined) this.#install(ready.snapshot.index);
+    this.#persist(ready);
+    if (this.#membersSent !== this.#node.configuration) this.#sendMembers();
+    if (ready.committedEntries.length > 0) this.#apply(ready.committedEntries);
+    this.#requests.readsReady(ready);
+  }
+
+  #send(messages: readonly Envelope[]): void {
+    if (messages.length === 0) return;
+    const isSnapshot = ({ message }: Envelope) => message.kind === "install-snapshot";
+    if (!messages.some(isSnapshot)) {
+      this.#transport.send(messages);
+      return;
+    }
+    this.#transport.send(messages.filter((envelope) => !isSnapshot(envelope)));
+    for (const envelope of messages.filter(isSnapshot)) this.#sendSnapshot(envelope);
+  }
+
+  #sendSnapshot(envelope: Envelope): void {
+    const source = this.#options.storage.openSnapshot();
+    if (source === undefined) {
+      this.#node.reportSnapshot(envelope.to, false);
+      return;
+    }
+    // The newest file may be newer than the one the core had in mind: it says so itself.
+    const { metadata } = source.description;
+    this.#options.log.info({ to: envelope.to, index: metadata.index }, "sending a snapshot");
+    const message = { kind: "install-snapshot", metadata } as const;
+    this.#transport.sendSnapshot({ ...envelope, message }, source);
+  }
+
+  #persist(ready: Ready): void {
+    const { persistSequence, messagesAfterSync, hardState, entries, mustSyncHardState } = ready;
+    if (!ready.hasPersist && messagesAfterSync.length === 0) return;
+    const writes = hardState !== undefined || entries.length > 0;
+    const batch = { hardState, mustSyncHardState, entries };
+    this.#persists.push({
+      start: writes ? (done) => this.#options.storage.persist(batch, done) : undefined,
+      barrier: false,
+      finish: () => {
+        if (this.#phase === "closed") return;
+        this.#node.synced(persistSequence);
+        this.#send(messagesAfterSync);
+        this.#askTurn();
+      },
+    });
+  }
+
+  /** Puts a received snapshot in the place of log and state; nothing is persisted around it. */
+  #install(index: LogIndex): void {
+    const received: ReceivedSnapshot = this.#snapshotter.claim(index);
+    const { metadata } = received.description;
+    this.#chain.restart(metadata);
+    this.#persists.push({
+      start: (done) => this.#snapshotter.install(received, done),
+      barrier: true,
+      finish: () => {
+        this.#appliedIndex = metadata.index;
+        this.#appliedChecksum = metadata.entryChecksum;
+        this.#node.snapshotInstalled(metadata);
+        this.#requests.snapshotInstalled(metadata.index);
+        this.#askTurn();
+      },
+    });
+  }
+
+  #apply(entries: readonly Entry[]): void {
+    const last = entries[entries.length - 1];
+    if (last === undefined) return;
+    this.#options.machine.apply(entries, (entry, result) => {
+      this.#requests.commandApplied(entry, result);
+    });
+    this.#appliedIndex = last.index;
+    this.#appliedChecksum = entryChecksum(last);
+    this.#node.applied(last.index);
+    this.#snapshotter.applied(entries);
+    this.#requests.entriesApplied(entries, last.index);
+  }
+
+  // ---- Helpers ---------------------------------------------------------------------------------
+
+  #restoreMachine(): void {
+    const { storage, machine } = this.#options;
+    if (storage.snapshot === undefined) return;
+    const restore = machine.beginRestore();
+    storage.readSnapshot((bytes) => restore.chunk(bytes));
+    restore.end();
+  }
+
+  #logRole({ role, leaderId }: SoftState): void {
+    const leader = leaderId === 0 ? null : leaderId;
+    this.#options.log.info({ term: this.#node.term, role, leader }, describeRole(role, leaderId));
+  }
+
+  #sendMembers(): void {
+    this.#membersSent = this.#node.configuration;
+    this.#transport.setMembers(this.#membersSent.members);
+  }
+
+  #end(done: () => void): void {
+    this.#requests.endTurn(this.#transport);
+    this.#phase = "closed";
+    this.#timer.cancel();
+    this.#requests.abandon();
+    this.#transport.close(() => this.#options.storage.close(done));
+  }
+}
+
+function describeRole(role: string, leaderId: number): string {
+  if (role === "leader") return "won the election: leading";
+  if (role === "candidate") return "standing for election";
+  if (role === "pre-candidate") return "heard no leader: asking who would vote";
+  return leaderId === 0 ? "following nobody" : `following node ${leaderId}`;
+}

@@ -1,0 +1,78 @@
+/**
+ * Who the members really are (rule 8 of the design).
+ *
+ * A first configuration knows no incarnations; the leader records them, one change at a time, as
+ * it meets its peers, so that a wiped disk is refused under its old name from then on. And a node
+ * with an empty log does not vote once it met a member that has a past: it may be a wiped disk
+ * that has forgotten its own.
+ */
+import type { Configuration, RaftNode } from "../../raft/index.ts";
+import type { PeerInfo } from "../peer/index.ts";
+
+export class Bootstrap {
+  readonly #node: RaftNode;
+  readonly #self: { readonly id: number; readonly incarnation: number };
+  readonly #peers = new Map<number, PeerInfo>();
+  readonly #graceEndsMs: number;
+  #mayVote: boolean;
+
+  constructor(
+    node: RaftNode,
+    self: { readonly id: number; readonly incarnation: number },
+    isFresh: boolean,
+    graceEndsMs: number,
+  ) {
+    this.#node = node;
+    this.#self = self;
+    this.#graceEndsMs = graceEndsMs;
+    this.#mayVote = !isFresh;
+  }
+
+  peerUp(info: PeerInfo): void {
+    this.#peers.set(info.id, info);
+  }
+
+  tick(nowMs: number): void {
+    if (!this.#mayVote) this.#considerVoting(nowMs);
+    if (this.#node.role === "leader") this.#identifyOne(nowMs);
+  }
+
+  #considerVoting(nowMs: number): void {
+    const hasLog = this.#node.lastIndex > 0;
+    if (!hasLog) {
+      const others = this.#node.configuration.members.filter(({ id }) => id !== this.#self.id);
+      const known = others.map(({ id }) => this.#peers.get(id));
+      if (known.some((peer) => peer !== undefined && !peer.fresh)) return;
+      if (known.some((peer) => peer === undefined) && nowMs < this.#graceEndsMs) return;
+    }
+    this.#mayVote = true;
+    this.#node.allowVoting();
+  }
+
+  #identifyOne(nowMs: number): void {
+    const unknown = this.#node.configuration.members.find(
+      (member) => member.incarnation === 0 && this.#incarnationOf(member.id) !== undefined,
+    );
+    if (unknown === undefined) return;
+    const incarnation = this.#incarnationOf(unknown.id);
+    if (incarnation === undefined) return;
+    // A refusal (a change under way, no commit of the own term yet) is tried again next tick.
+    this.#node.proposeConfChange({ kind: "identify", id: unknown.id, incarnation }, nowMs);
+  }
+
+  #incarnationOf(id: number): number | undefined {
+    return id === this.#self.id ? this.#self.incarnation : this.#peers.get(id)?.incarnation;
+  }
+}
+
+/** Whether a caller may speak as this member: the handshake's question. */
+export function checkMember(
+  configuration: Configuration,
+  id: number,
+  incarnation: number,
+): "member" | "unknown" | "wrong-incarnation" {
+  const member = configuration.members.find((candidate) => candidate.id === id);
+  if (member === undefined) return "unknown";
+  if (member.incarnation !== 0 && member.incarnation !== incarnation) return "wrong-incarnation";
+  return "member";
+}

@@ -1,0 +1,62 @@
+/** What a replica is made of. Everything that touches the outside is handed in. */
+import type { Clock, Configuration, Random, StateMachine } from "../../raft/index.ts";
+import type { Storage } from "../../storage/index.ts";
+import type { Transport, TransportEvents } from "../peer/index.ts";
+
+/** A state machine that counts its changes; the count answers `minRevision`. */
+export interface ReplicatedMachine<Result> extends StateMachine<Result> {
+  readonly revision: number;
+}
+
+/** Where the replica reports what it does; never sees keys or values. */
+export interface ReplicaLog {
+  info(fields: Readonly<Record<string, unknown>>, message: string): void;
+  warn(fields: Readonly<Record<string, unknown>>, message: string): void;
+}
+
+export interface ReplicaTiming {
+  readonly tickMs: number;
+  readonly heartbeatMs: number;
+  readonly electionTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly leaseDriftBound: number | undefined;
+}
+
+export interface SnapshotPolicy {
+  /** Take a snapshot when this many entries, or bytes of entries, were applied since the last. */
+  readonly everyEntries: number;
+  readonly everyBytes: number;
+  /** How many entries behind a snapshot stay in the log for slow followers. */
+  readonly retainedEntries: number;
+}
+
+/** What the transport asks the replica while it shakes hands. */
+export interface MembershipView {
+  /** The log is empty: this node has no past. */
+  readonly isFresh: boolean;
+  checkMember(id: number, incarnation: number): "member" | "unknown" | "wrong-incarnation";
+}
+
+export interface ReplicaOptions<Result> {
+  readonly initialConfiguration: Configuration;
+  /** Wall-clock milliseconds, used once as the first stamp of an empty log. */
+  readonly initialTime: number;
+  /** Told apart from every other start of this node; random. */
+  readonly processIncarnation: number;
+  readonly timing: ReplicaTiming;
+  readonly snapshots: SnapshotPolicy;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly storage: Storage;
+  readonly machine: ReplicatedMachine<Result>;
+  /**
+   * False for a command this build does not know: once in the log, it would stop every member that
+   * does not know it either, so a leader refuses it before.
+   */
+  readonly acceptsCommand: (command: Uint8Array) => boolean;
+  readonly openTransport: (
+    events: TransportEvents<Result>,
+    member: MembershipView,
+  ) => Transport<Result>;
+  readonly log: ReplicaLog;
+}

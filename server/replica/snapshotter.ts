@@ -1,0 +1,119 @@
+/**
+ * Snapshots, both ways: when to take one of the own state, and the one that a leader sent.
+ *
+ * Invariants: one snapshot is taken at a time; the log is let go only behind a snapshot that is
+ * durable; a received file is either installed or discarded.
+ */
+import {
+  assert,
+  type Entry,
+  type LogIndex,
+  type RaftNode,
+  type SnapshotMetadata,
+} from "../../raft/index.ts";
+import type { ReceivedSnapshot, Storage } from "../../storage/index.ts";
+import type { ReplicaLog, ReplicatedMachine, SnapshotPolicy } from "./options.ts";
+
+interface Parts<Result> {
+  readonly node: RaftNode;
+  readonly storage: Storage;
+  readonly machine: ReplicatedMachine<Result>;
+  readonly policy: SnapshotPolicy;
+  readonly log: ReplicaLog;
+}
+
+export class Snapshotter<Result> {
+  readonly #parts: Parts<Result>;
+  #entriesSince = 0;
+  #bytesSince = 0;
+  #isTaking = false;
+  #received: ReceivedSnapshot | undefined;
+
+  constructor(parts: Parts<Result>) {
+    this.#parts = parts;
+  }
+
+  get isTaking(): boolean {
+    return this.#isTaking;
+  }
+
+  applied(entries: readonly Entry[]): void {
+    this.#entriesSince += entries.length;
+    for (const entry of entries) this.#bytesSince += entry.encoded?.length ?? 0;
+  }
+
+  isDue(): boolean {
+    const { policy } = this.#parts;
+    if (this.#isTaking || this.#entriesSince === 0) return false;
+    return this.#entriesSince >= policy.everyEntries || this.#bytesSince >= policy.everyBytes;
+  }
+
+  /** Pins the present state in this turn and writes it in the background. */
+  take(index: LogIndex, entryChecksum: number): void {
+    const { node, storage, machine, log } = this.#parts;
+    const metadata: SnapshotMetadata = { ...node.snapshotMetadata(index), entryChecksum };
+    const capture = machine.capture();
+    this.#isTaking = true;
+    this.#entriesSince = 0;
+    this.#bytesSince = 0;
+    storage.saveSnapshot({ metadata, summary: capture.summary }, capture.chunks(), (error) => {
+      this.#isTaking = false;
+      capture.release();
+      if (error !== undefined) {
+        log.warn({ index, error: error.message }, "could not save a snapshot; keeping the log");
+        return;
+      }
+      this.#compact(metadata);
+      log.info({ index, term: metadata.term }, "saved a snapshot");
+    });
+  }
+
+  /** Keeps a received file until the core says what to do with it. */
+  received(snapshot: ReceivedSnapshot): void {
+    this.discardReceived();
+    this.#received = snapshot;
+  }
+
+  /** The core did not want it. */
+  discardReceived(): void {
+    if (this.#received === undefined) return;
+    this.#parts.storage.discardSnapshot(this.#received);
+    this.#received = undefined;
+  }
+
+  /** Takes the received file out of waiting: the core accepted it. */
+  claim(index: LogIndex): ReceivedSnapshot {
+    const received = this.#received;
+    const isIt = received?.description.metadata.index === index;
+    assert(isIt && received !== undefined, `a received snapshot stands for index ${index}`);
+    this.#received = undefined;
+    return received;
+  }
+
+  /** Installs the file; `done` comes when state and disk both hold it. */
+  install(received: ReceivedSnapshot, done: () => void): void {
+    const { storage, machine, log } = this.#parts;
+    const { metadata } = received.description;
+    const restore = machine.beginRestore();
+    storage.installSnapshot(
+      received,
+      (bytes) => restore.chunk(bytes),
+      (error) => {
+        // A state that is half replaced can not be served: the process ends.
+        if (error !== undefined) throw error;
+        restore.end();
+        this.#entriesSince = 0;
+        this.#bytesSince = 0;
+        log.info({ index: metadata.index, term: metadata.term }, "installed a snapshot");
+        done();
+      },
+    );
+  }
+
+  #compact(metadata: SnapshotMetadata): void {
+    const { node, storage, policy } = this.#parts;
+    const retainFrom = Math.max(1, metadata.index - policy.retainedEntries + 1);
+    node.compact(metadata, retainFrom);
+    storage.compact(retainFrom - 1);
+  }
+}

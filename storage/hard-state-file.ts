@@ -1,0 +1,168 @@
+/**
+ * Term and vote in a file of their own, beside their records in the log (Figure 2; both must be
+ * durable before a vote leaves). Two slots on pages of their own are written in turn, so that one
+ * is whole at every instant. A slot also names the newest log segment that has begun: a segment
+ * file that vanished whole would leave no other trace.
+ *
+ *   0 CRC over bytes 4 to 4095 (4)   4 format version (4)   8 slot sequence (8)
+ *  16 term (8)   24 vote (8)   32 commit index (8)   40 newest segment (8)
+ *  48 node id (8)   56 incarnation (8)   64 zero to the end of the page
+ */
+import type { HardState } from "../raft/index.ts";
+import { getUint32, getUint64, putUint32, putUint64 } from "./bytes.ts";
+import { checksum } from "./checksum.ts";
+import type { Identity } from "./contract.ts";
+import {
+  type FileSystemError,
+  HardStateLostError,
+  IdentityMismatchError,
+  UnsupportedFormatError,
+} from "./errors.ts";
+import { type File, type FileSystem, readFileSync, replaceFileSync } from "./file-system.ts";
+import type { StorageReport } from "./report.ts";
+import { PAGE_BYTES } from "./sector.ts";
+
+export const HARD_STATE_FILE = "hard-state";
+const FORMAT_VERSION = 1;
+const SLOTS = 2;
+
+export const INITIAL_HARD_STATE: HardState = { term: 0, vote: 0, commitIndex: 0 };
+
+export interface HardStateSlot {
+  readonly hardState: HardState;
+  readonly newestSegment: number;
+}
+
+interface StoredSlot extends HardStateSlot {
+  readonly sequence: number;
+}
+
+/** What stands in the file, or undefined when there is no file. */
+export function readHardStateFile(
+  fileSystem: FileSystem,
+  directory: string,
+  identity: Identity,
+  onReport: (report: StorageReport) => void,
+): StoredSlot | undefined {
+  if (!fileSystem.listSync(directory).includes(HARD_STATE_FILE)) return undefined;
+  const path = `${directory}/${HARD_STATE_FILE}`;
+  const bytes = readFileSync(fileSystem, path);
+  let newest: StoredSlot | undefined;
+  const bad: number[] = [];
+  for (let slot = 0; slot < SLOTS; slot += 1) {
+    const stored = decodeSlot(bytes.subarray(slot * PAGE_BYTES, (slot + 1) * PAGE_BYTES), identity);
+    if (stored === undefined) bad.push(slot * PAGE_BYTES);
+    else if (newest === undefined || stored.sequence > newest.sequence) newest = stored;
+  }
+  if (newest === undefined) throw new HardStateLostError(path, 0, "both copies are damaged");
+  for (const offset of bad) onReport({ kind: "hard-state-slot-repaired", file: path, offset });
+  return newest;
+}
+
+function encodeSlot(slot: StoredSlot, identity: Identity): Buffer {
+  const page = Buffer.alloc(PAGE_BYTES);
+  putUint32(page, 4, FORMAT_VERSION);
+  putUint64(page, 8, slot.sequence);
+  putUint64(page, 16, slot.hardState.term);
+  putUint64(page, 24, slot.hardState.vote);
+  putUint64(page, 32, slot.hardState.commitIndex);
+  putUint64(page, 40, slot.newestSegment);
+  putUint64(page, 48, identity.nodeId);
+  putUint64(page, 56, identity.incarnation);
+  putUint32(page, 0, checksum(page.subarray(4)));
+  return page;
+}
+
+/** Undefined for a damaged slot. */
+function decodeSlot(page: Uint8Array, identity: Identity): StoredSlot | undefined {
+  if (page.length !== PAGE_BYTES) return undefined;
+  if (checksum(page.subarray(4)) !== getUint32(page, 0)) return undefined;
+  const version = getUint32(page, 4);
+  if (version !== FORMAT_VERSION) throw new UnsupportedFormatError("hard state version", version);
+  if (getUint64(page, 48) !== identity.nodeId || getUint64(page, 56) !== identity.incarnation) {
+    throw new IdentityMismatchError("the hard state belongs to another node or another life");
+  }
+  const term = getUint64(page, 16);
+  const hardState = { term, vote: getUint64(page, 24), commitIndex: getUint64(page, 32) };
+  return { sequence: getUint64(page, 8), hardState, newestSegment: getUint64(page, 40) };
+}
+
+export class HardStateFile {
+  readonly #identity: Identity;
+  readonly #file: File;
+  readonly #onFailure: (error: FileSystemError) => void;
+  #sequence: number;
+  #writing = false;
+  /** The newest of what came while a write was on its way; older ones need no write any more. */
+  #waiting: HardStateSlot | undefined;
+  #waitingDone: (() => void)[] = [];
+  #writes = 0;
+
+  /** `stored` is what `readHardStateFile` found; undefined makes the file. */
+  constructor(
+    fileSystem: FileSystem,
+    directory: string,
+    identity: Identity,
+    stored: { readonly sequence: number } | undefined,
+    onFailure: (error: FileSystemError) => void,
+  ) {
+    this.#identity = identity;
+    this.#onFailure = onFailure;
+    this.#sequence = stored?.sequence ?? 1;
+    if (stored === undefined) {
+      const slot = { hardState: INITIAL_HARD_STATE, newestSegment: 0, sequence: 1 };
+      const page = encodeSlot(slot, identity);
+      replaceFileSync(fileSystem, directory, HARD_STATE_FILE, Buffer.concat([page, page]));
+    }
+    const path = `${directory}/${HARD_STATE_FILE}`;
+    this.#file = fileSystem.openSync(path, { access: "write", durable: true });
+  }
+
+  get writes(): number {
+    return this.#writes;
+  }
+
+  /** Makes both slots whole and equal, one after the other, so that one is whole at every instant. */
+  repairSync(slot: HardStateSlot): void {
+    for (let i = 0; i < SLOTS; i += 1) {
+      const { page, offset } = this.#next(slot);
+      this.#file.writeSync(page, offset);
+    }
+  }
+
+  /** `done` when this slot, or a newer one, is durable. */
+  write(slot: HardStateSlot, done: () => void): void {
+    this.#waiting = slot;
+    this.#waitingDone.push(done);
+    if (!this.#writing) this.#writeWaiting();
+  }
+
+  close(done: () => void): void {
+    this.#file.close(() => done());
+  }
+
+  #writeWaiting(): void {
+    if (this.#waiting === undefined) return;
+    const { page, offset } = this.#next(this.#waiting);
+    const done = this.#waitingDone;
+    this.#waiting = undefined;
+    this.#waitingDone = [];
+    this.#writing = true;
+    this.#writes += 1;
+    this.#file.write(page, offset, (error) => {
+      this.#writing = false;
+      if (error !== undefined) {
+        this.#onFailure(error);
+        return;
+      }
+      for (const finished of done) finished();
+      if (!this.#writing) this.#writeWaiting();
+    });
+  }
+
+  #next(slot: HardStateSlot): { readonly page: Buffer; readonly offset: number } {
+    this.#sequence += 1;
+    const page = encodeSlot({ ...slot, sequence: this.#sequence }, this.#identity);
+    return { page, offset: (this.#sequence % SLOTS) * PAGE_BYTES };
+  }
+}

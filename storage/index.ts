@@ -1,0 +1,24 @@
+/** The only door of storage/. */
+export { checksum } from "./checksum.ts";
+export type * from "./contract.ts";
+export {
+  type DirectoryLock,
+  type DirectoryLockOptions,
+  lockDirectory,
+} from "./directory-lock.ts";
+export { DurableStorage, openStorage, type StorageOptions } from "./durable-storage.ts";
+export {
+  decodeEntry,
+  decodeEntryHeader,
+  ENTRY_HEADER_BYTES,
+  type EntryHeader,
+  encodedEntryBytes,
+  encodeEntry,
+  entryChecksum,
+  NO_PREVIOUS_ENTRY,
+  type PreviousEntry,
+} from "./entry-codec.ts";
+export * from "./errors.ts";
+export type { Done, File, FileSystem, OpenOptions } from "./file-system.ts";
+export { NodeFileSystem } from "./node-file-system.ts";
+export type { StorageReport } from "./report.ts";
