@@ -42,6 +42,11 @@ async function main(argv: readonly string[]): Promise<number> {
     default:
       if (isClientCommand(command)) {
         const { env, stdin, stdout, stderr } = process;
+        // Whoever reads our output may stop early: `raft-kv list | head`.
+        stdout.on("error", (error: NodeJS.ErrnoException) => {
+          if (error.code !== "EPIPE") throw error;
+          process.exit(0);
+        });
         return await runClientCommand(argv, { env, stdin, stdout, stderr });
       }
       process.stderr.write(`raft-kv: there is no command "${command}"; see raft-kv --help\n`);

@@ -18,6 +18,7 @@ import {
   type Envelope,
   type LogIndex,
   type Member,
+  type NodeId,
   RaftNode,
   type RaftStatus,
   type Ready,
@@ -42,6 +43,8 @@ export class Replica<Result> implements MembershipView {
   readonly #transport: Transport<Result>;
   readonly #requests: Requests<Result>;
   readonly #persists = new PersistQueue();
+  /** The members this node has a connection to. */
+  readonly #linked = new Set<NodeId>();
   readonly #chain: EntryChain;
   readonly #snapshotter: Snapshotter<Result>;
   readonly #duties: LeaderDuties<Result>;
@@ -81,7 +84,12 @@ export class Replica<Result> implements MembershipView {
       askTurn: () => this.#askTurn(),
     });
     this.#snapshotter = new Snapshotter({ node, storage, machine, policy: options.snapshots, log });
-    this.#duties = new LeaderDuties({ node, storage, machine });
+    this.#duties = new LeaderDuties({
+      node,
+      storage,
+      machine,
+      isLinked: (id) => this.#linked.has(id),
+    });
     const self = { id: identity.nodeId, incarnation: identity.incarnation };
     this.#bootstrap = new Bootstrap(node, self, isFresh, nowMs + timing.electionTimeoutMs);
     this.#transport = options.openTransport(this.#transportEvents(), this);
@@ -188,8 +196,12 @@ export class Replica<Result> implements MembershipView {
         this.#node.reportSnapshot(to, ok);
         this.#askTurn();
       },
-      peerUp: (info) => this.#bootstrap.peerUp(info),
+      peerUp: (info) => {
+        this.#linked.add(info.id);
+        this.#bootstrap.peerUp(info);
+      },
       peerDown: (id) => {
+        this.#linked.delete(id);
         this.#requests.linkLost(id);
         this.#node.reportUnreachable(id);
         this.#askTurn();

@@ -6,6 +6,7 @@
  * trusted.
  */
 import { serverHelp } from "./cli-help.ts";
+import { SystemClock } from "./clock.ts";
 import { loadServerConfig, type ServerConfig } from "./config.ts";
 import { whenSupervisorIsGone } from "./dev/lifeline.ts";
 import { createLogger, type Logger } from "./logger.ts";
@@ -14,7 +15,7 @@ import { type RunningServer, startServer } from "./server.ts";
 import { readVersion } from "./version.ts";
 
 /** A second signal, or this long after the first, ends the process without grace. */
-const STOP_PATIENCE_MS = 10_000;
+const STOP_PATIENCE_MS = 6_000;
 
 export async function runServer(sources: OptionSources): Promise<number> {
   if (asksForHelp(sources.args)) {
@@ -75,12 +76,12 @@ function stopSignal(log: Logger): Promise<void> {
 
 function stopServer(server: RunningServer, log: Logger): Promise<void> {
   return new Promise((resolve) => {
-    const patience = setTimeout(() => {
+    const patience = new SystemClock().after(STOP_PATIENCE_MS, () => {
       log.warn({}, "the stop takes too long: ending without grace");
       process.exit(1);
-    }, STOP_PATIENCE_MS);
+    });
     server.stop(() => {
-      clearTimeout(patience);
+      patience.cancel();
       log.info({}, "stopped");
       resolve();
     });

@@ -7,6 +7,7 @@
  * all older ones are gone too: then compaction dropped them.
  */
 import type { Entry, HardState } from "../raft/index.ts";
+import { assert } from "../raft/index.ts";
 import type { Identity } from "./contract.ts";
 import { EntryChain } from "./entry-chain.ts";
 import { previousOf } from "./entry-codec.ts";
@@ -126,6 +127,7 @@ class LogRecovery {
     nextSegment: number,
   ): RecoveredLog {
     const last = scanned.batches.at(-1);
+    assert(last !== undefined, "a segment that has begun holds its first batch");
     const { entries, hardState, start, chain: entryChain } = this.#replay;
     const result = {
       entryChain,
@@ -137,28 +139,19 @@ class LogRecovery {
       hasBegun: true,
     };
     const { header } = scanned;
-    if (scanned.batches.length > 1 || last === undefined) {
-      return {
-        ...result,
-        segments,
-        spares: this.#spares,
-        unproven: last === undefined ? [] : recordsOf(last, this.#path(header.sequence)),
-        nextBatch: last?.sequence ?? header.firstBatch,
-        chain: last?.previousChain ?? header.previousChain,
-        previousSegment: header.sequence,
-      };
+    const path = this.#path(header.sequence);
+    const rest = { ...result, segments, spares: this.#spares, previousSegment: header.sequence };
+    if (scanned.tornOffset !== undefined) {
+      // The next batch was on its way already: that proves the last whole one.
+      return { ...rest, unproven: [], nextBatch: last.sequence + 1, chain: last.chain };
     }
+    const nextBatch = last.sequence;
+    const taken = { unproven: recordsOf(last, path), nextBatch, chain: last.previousChain };
+    if (scanned.batches.length > 1) return { ...rest, ...taken };
     // Header and only batch are one unproven write: the whole segment is taken over.
-    return {
-      ...result,
-      segments: segments.slice(0, -1),
-      spares: this.#spares,
-      superseded: segmentName(header.sequence),
-      unproven: recordsOf(last, this.#path(header.sequence)),
-      nextBatch: last.sequence,
-      chain: last.previousChain,
-      previousSegment: history.at(-2)?.sequence ?? header.previousSegment,
-    };
+    const previousSegment = history.at(-2)?.sequence ?? header.previousSegment;
+    const superseded = segmentName(header.sequence);
+    return { ...rest, ...taken, segments: segments.slice(0, -1), superseded, previousSegment };
   }
 
   #findNewest():

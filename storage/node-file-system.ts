@@ -10,7 +10,27 @@ import { FileSystemError } from "./errors.ts";
 import type { Done, File, FileSystem, OpenOptions } from "./file-system.ts";
 
 /** The calls that may do less than asked; tests hand in ones that do. */
-export type RawCalls = Pick<typeof nodeFs, "read" | "readSync" | "write" | "writeSync" | "fsync">;
+export interface RawCalls {
+  readSync(fd: number, into: Uint8Array, at: number, length: number, position: number): number;
+  writeSync(fd: number, from: Uint8Array, at: number, length: number, position: number): number;
+  read(
+    fd: number,
+    into: Uint8Array,
+    at: number,
+    length: number,
+    position: number,
+    done: (error: NodeJS.ErrnoException | null, bytesRead: number) => void,
+  ): void;
+  write(
+    fd: number,
+    from: Uint8Array,
+    at: number,
+    length: number,
+    position: number,
+    done: (error: NodeJS.ErrnoException | null, written: number) => void,
+  ): void;
+  fsync(fd: number, done: (error: NodeJS.ErrnoException | null) => void): void;
+}
 
 const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;

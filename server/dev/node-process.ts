@@ -23,7 +23,7 @@ export interface NodeEvents {
 }
 
 /** How long a node may take to stop before it is killed. */
-export const STOP_PATIENCE_MS = 5000;
+export const STOP_PATIENCE_MS = 8000;
 
 export class NodeProcess {
   readonly name: string;

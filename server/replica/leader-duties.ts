@@ -2,7 +2,7 @@
  * What only a leader does on a tick, besides what the algorithm itself asks for: give way when its
  * disk is full, and carry cluster time forward when something is due.
  */
-import type { LogIndex, MonotonicMs, RaftNode } from "../../raft/index.ts";
+import type { LogIndex, MonotonicMs, NodeId, RaftNode } from "../../raft/index.ts";
 import type { Storage } from "../../storage/index.ts";
 import type { ReplicatedMachine } from "./options.ts";
 
@@ -10,6 +10,8 @@ interface Parts<Result> {
   readonly node: RaftNode;
   readonly storage: Storage;
   readonly machine: ReplicatedMachine<Result>;
+  /** There is a connection to that member now. */
+  readonly isLinked: (id: NodeId) => boolean;
 }
 
 export class LeaderDuties<Result> {
@@ -27,14 +29,14 @@ export class LeaderDuties<Result> {
     this.#carryTime(nowMs, appliedIndex);
   }
 
-  /** Asks the voter that is furthest along to take over (thesis 3.10). */
+  /** Asks the voter that is furthest along, and can be reached, to take over (thesis 3.10). */
   handOver(nowMs: MonotonicMs): void {
-    const { node } = this.#parts;
+    const { node, isLinked } = this.#parts;
     if (node.role !== "leader") return;
     const { progress, id: self } = node.status();
     let best: { readonly id: number; readonly matchIndex: number } | undefined;
     for (const peer of progress) {
-      if (peer.id === self || peer.role !== "voter" || !peer.active) continue;
+      if (peer.id === self || peer.role !== "voter" || !isLinked(peer.id)) continue;
       if (best === undefined || peer.matchIndex > best.matchIndex) best = peer;
     }
     if (best !== undefined) node.transferLeadership(best.id, nowMs);

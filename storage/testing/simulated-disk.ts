@@ -21,9 +21,9 @@ export type CrashKeeps =
 
 export class DiskFile {
   /** What a read returns now. */
-  current = Buffer.alloc(0);
+  current: Buffer = Buffer.alloc(0);
   /** What is certainly on the platter. */
-  durable = Buffer.alloc(0);
+  durable: Buffer = Buffer.alloc(0);
   readonly unflushed = new Set<number>();
 
   write(bytes: Uint8Array, position: number): void {
@@ -79,7 +79,7 @@ export class DiskFile {
   #torn(keeps: CrashKeeps, random: SeededRandom): Buffer {
     const sectors = [...this.unflushed].sort((a, b) => a - b);
     const prefix = keeps === "prefix" ? random.below(sectors.length + 1) : 0;
-    let image = Buffer.from(this.durable);
+    let image: Buffer = Buffer.from(this.durable);
     for (const [i, at] of sectors.entries()) {
       const end = Math.min(at + SECTOR_BYTES, this.current.length);
       const isKept = keeps === "prefix" ? i < prefix : keeps !== "nothing" && random.below(2) === 0;

@@ -23,8 +23,6 @@ export interface FaultPlan {
   readonly errno?: string;
   /** The failing write puts half of its bytes down first. */
   readonly shortWrite?: boolean;
-  /** From `failAt` on every call that needs new space fails, until `fullUntil`. */
-  readonly fullUntil?: number;
   /** Called for each completion that is due; by default they queue up for `run`. */
   readonly schedule?: (deliver: () => void) => void;
 }
@@ -32,6 +30,8 @@ export interface FaultPlan {
 export class SimulatedFileSystem implements FileSystem {
   readonly #directories: Map<string, DiskDirectory>;
   readonly #plan: FaultPlan;
+  /** Bytes that files may still grow by. */
+  #roomBytes = Number.MAX_SAFE_INTEGER;
   readonly #due: (() => void)[] = [];
   readonly #trace: string[] = [];
   #calls = 0;
@@ -83,6 +83,17 @@ export class SimulatedFileSystem implements FileSystem {
     for (const [path, directory] of this.#directories)
       after.set(path, directory.crash(keeps, random));
     return new SimulatedFileSystem(plan, after);
+  }
+
+  /** From now on files grow by this much in all; writing over what is there always works. */
+  limitRoom(bytes: number): void {
+    this.#roomBytes = bytes;
+  }
+
+  /** Takes room for a growing file; throws when there is none. */
+  grow(path: string, bytes: number): void {
+    if (bytes > this.#roomBytes) throw new FileSystemError("write", path, "ENOSPC");
+    this.#roomBytes -= bytes;
   }
 
   /** Rot: flips one bit, on the platter and in the cache. */
@@ -173,20 +184,13 @@ export class SimulatedFileSystem implements FileSystem {
     this.#alive();
     this.#calls += 1;
     this.#trace.push(`${this.#calls} ${operation} ${basename(path)}`);
-    const { crashAt, failAt, errno, shortWrite, fullUntil } = this.#plan;
+    const { crashAt, failAt, errno, shortWrite } = this.#plan;
     if (this.#calls === crashAt) {
       partly(false, true);
       this.#crashed = true;
       throw new SimulatedCrash(`crashed at call ${this.#calls}: ${operation} ${path}`);
     }
-    const isFull =
-      failAt !== undefined &&
-      fullUntil !== undefined &&
-      this.#calls >= failAt &&
-      this.#calls < fullUntil &&
-      (operation === "create" || operation === "write");
-    if (this.#calls !== failAt && !isFull) return;
-    if (fullUntil !== undefined && !isFull) return;
+    if (this.#calls !== failAt) return;
     this.#faultsFired += 1;
     partly(shortWrite === true, false);
     throw new FileSystemError(operation, path, errno ?? "EIO");
@@ -337,6 +341,8 @@ class SimulatedFile implements File {
       if (dies) this.#file.write(bytes, position);
       else if (short) this.#file.write(half, position);
     });
+    const grows = Math.max(0, position + bytes.length - this.#file.current.length);
+    if (grows > 0) this.#system.grow(this.path, grows);
     this.#file.write(bytes, position);
   }
 }

@@ -2,19 +2,34 @@
  * Virtual time. One queue of events ordered by (time, order of scheduling); nothing in a
  * simulation happens outside it, so the same seed gives the same run, event for event.
  */
-export interface Scheduled {
-  cancel(): void;
-}
-
-interface Event extends Scheduled {
+export class Scheduled {
   readonly atMs: number;
   readonly order: number;
-  run: (() => void) | undefined;
+  #run: (() => void) | undefined;
+
+  constructor(atMs: number, order: number, run: () => void) {
+    this.atMs = atMs;
+    this.order = order;
+    this.#run = run;
+  }
+
+  cancel(): void {
+    this.#run = undefined;
+  }
+
+  /** Runs once; false when it was cancelled. */
+  fire(): boolean {
+    const run = this.#run;
+    this.#run = undefined;
+    if (run === undefined) return false;
+    run();
+    return true;
+  }
 }
 
 export class Scheduler {
   /** A binary heap. */
-  readonly #heap: Event[] = [];
+  readonly #heap: Scheduled[] = [];
   #nowMs = 0;
   #order = 0;
   #executed = 0;
@@ -29,14 +44,7 @@ export class Scheduler {
   }
 
   at(atMs: number, run: () => void): Scheduled {
-    const event: Event = {
-      atMs: Math.max(atMs, this.#nowMs),
-      order: this.#order++,
-      run,
-      cancel() {
-        event.run = undefined;
-      },
-    };
+    const event = new Scheduled(Math.max(atMs, this.#nowMs), this.#order++, run);
     this.#push(event);
     return event;
   }
@@ -45,24 +53,10 @@ export class Scheduler {
     return this.at(this.#nowMs + delayMs, run);
   }
 
-  /** Runs the next event; false when there is none. */
-  step(): boolean {
-    const event = this.#pop();
-    if (event === undefined) return false;
-    this.#nowMs = event.atMs;
-    const { run } = event;
-    event.run = undefined;
-    if (run !== undefined) {
-      this.#executed++;
-      run();
-    }
-    return true;
-  }
-
   /** Runs everything up to and including `untilMs`. */
   runUntil(untilMs: number): void {
     for (let next = this.#heap[0]; next !== undefined && next.atMs <= untilMs; ) {
-      this.step();
+      this.#step();
       next = this.#heap[0];
     }
     this.#nowMs = Math.max(this.#nowMs, untilMs);
@@ -72,21 +66,14 @@ export class Scheduler {
     this.runUntil(this.#nowMs + durationMs);
   }
 
-  /** Runs until `condition` holds; false when `limitMs` of virtual time passed first. */
-  runUntilTrue(condition: () => boolean, limitMs: number): boolean {
-    const endMs = this.#nowMs + limitMs;
-    while (!condition()) {
-      const next = this.#heap[0];
-      if (next === undefined || next.atMs > endMs) {
-        this.#nowMs = endMs;
-        return condition();
-      }
-      this.step();
-    }
-    return true;
+  #step(): void {
+    const event = this.#pop();
+    if (event === undefined) return;
+    this.#nowMs = event.atMs;
+    if (event.fire()) this.#executed += 1;
   }
 
-  #push(event: Event): void {
+  #push(event: Scheduled): void {
     const heap = this.#heap;
     let i = heap.length;
     heap.push(event);
@@ -100,7 +87,7 @@ export class Scheduler {
     heap[i] = event;
   }
 
-  #pop(): Event | undefined {
+  #pop(): Scheduled | undefined {
     const heap = this.#heap;
     const top = heap[0];
     const last = heap.pop();
@@ -114,7 +101,7 @@ export class Scheduler {
       let smallest = left;
       if (right !== undefined && isBefore(right, left)) {
         smallest = right;
-        child++;
+        child += 1;
       }
       if (!isBefore(smallest, last)) break;
       heap[i] = smallest;
@@ -125,6 +112,6 @@ export class Scheduler {
   }
 }
 
-function isBefore(a: Event, b: Event): boolean {
+function isBefore(a: Scheduled, b: Scheduled): boolean {
   return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
 }

@@ -1,50 +1,66 @@
 /**
- * One process's view of virtual time. Its rate may drift from that of others; when the process
- * stalls, what is due waits and then fires once; when it ends, nothing of it fires again.
+ * One process's view of virtual time, and the one way in which anything reaches that process. Its
+ * rate may differ from that of others and change; when the process stalls, what is due waits and
+ * then fires once; when it ends, nothing of it fires again.
+ *
+ * Invariant: production code of a process only runs inside `deliver`, so whoever made the clock
+ * sees every failure of that process, and decides what becomes of it.
  */
 import type { Clock, Timer } from "../../raft/index.ts";
 import type { Scheduled, Scheduler } from "./scheduler.ts";
 
+export interface ClockSettings {
+  /** How many of its own milliseconds pass in one of virtual time. */
+  readonly rate: number;
+  /** What it shows at the start of virtual time. */
+  readonly originMs: number;
+  /** Runs a piece of the process's code and deals with what it throws. */
+  readonly guard: (run: () => void) => void;
+}
+
 export class SimulatedClock implements Clock {
   readonly #scheduler: Scheduler;
-  readonly #rate: number;
-  readonly #originMs: number;
+  readonly #guard: (run: () => void) => void;
+  #rate: number;
+  /** The own time and the virtual time at the last change of rate. */
+  #ownMs: number;
+  #sinceMs: number;
   #stalledUntilMs = 0;
   #isEnded = false;
 
-  /** `rate` is how many of its own milliseconds pass in one of virtual time. */
-  constructor(scheduler: Scheduler, rate = 1, originMs = 0) {
+  constructor(scheduler: Scheduler, { rate, originMs, guard }: ClockSettings) {
     this.#scheduler = scheduler;
+    this.#guard = guard;
     this.#rate = rate;
-    this.#originMs = originMs;
+    this.#ownMs = originMs + scheduler.nowMs * rate;
+    this.#sinceMs = scheduler.nowMs;
+  }
+
+  get isStalled(): boolean {
+    return this.#scheduler.nowMs < this.#stalledUntilMs;
   }
 
   now(): number {
-    return this.#originMs + this.#scheduler.nowMs * this.#rate;
+    return this.#ownMs + (this.#scheduler.nowMs - this.#sinceMs) * this.#rate;
   }
 
   every(intervalMs: number, run: () => void): Timer {
-    let isCancelled = false;
-    let scheduled = this.#schedule(intervalMs, fire);
-    const clock = this;
-    function fire(): void {
-      run();
-      if (!isCancelled) scheduled = clock.#schedule(intervalMs, fire);
-    }
-    return {
-      cancel: () => {
-        isCancelled = true;
-        scheduled.cancel();
-      },
-    };
+    return new Alarm(this, run, intervalMs, true);
   }
 
   after(delayMs: number, run: () => void): Timer {
-    return this.#schedule(delayMs, run);
+    return new Alarm(this, run, delayMs, false);
   }
 
   soon(run: () => void): void {
-    this.#schedule(0, run);
+    this.#scheduler.after(0, () => this.deliver(run));
+  }
+
+  /** Goes on at another rate from now; timers that run keep the moment they were set for. */
+  setRate(rate: number): void {
+    this.#ownMs = this.now();
+    this.#sinceMs = this.#scheduler.nowMs;
+    this.#rate = rate;
   }
 
   /** Nothing of this process runs before `untilMs` of virtual time. */
@@ -56,25 +72,47 @@ export class SimulatedClock implements Clock {
     this.#isEnded = true;
   }
 
-  /** Runs `deliver` as soon as the process is awake, unless it has ended by then. */
-  deliver(deliver: () => void): void {
+  /** Runs `run` as soon as the process is awake, unless it has ended by then. */
+  deliver(run: () => void): void {
     if (this.#isEnded) return;
-    if (this.#scheduler.nowMs >= this.#stalledUntilMs) deliver();
-    else this.#scheduler.at(this.#stalledUntilMs, () => this.deliver(deliver));
+    if (this.isStalled) this.#scheduler.at(this.#stalledUntilMs, () => this.deliver(run));
+    else this.#guard(run);
   }
 
-  #schedule(delayMs: number, run: () => void): Scheduled {
-    let isCancelled = false;
-    const scheduled = this.#scheduler.after(delayMs / this.#rate, () => {
-      this.deliver(() => {
-        if (!isCancelled) run();
-      });
-    });
-    return {
-      cancel: () => {
-        isCancelled = true;
-        scheduled.cancel();
-      },
-    };
+  /** After `delayMs` of the own time. */
+  schedule(delayMs: number, run: () => void): Scheduled {
+    return this.#scheduler.after(delayMs / this.#rate, run);
   }
+}
+
+class Alarm implements Timer {
+  readonly #clock: SimulatedClock;
+  readonly #run: () => void;
+  readonly #intervalMs: number;
+  readonly #repeats: boolean;
+  #scheduled: Scheduled;
+  #isCancelled = false;
+
+  constructor(clock: SimulatedClock, run: () => void, intervalMs: number, repeats: boolean) {
+    this.#clock = clock;
+    this.#run = run;
+    this.#intervalMs = intervalMs;
+    this.#repeats = repeats;
+    this.#scheduled = clock.schedule(intervalMs, this.#due);
+  }
+
+  cancel(): void {
+    this.#isCancelled = true;
+    this.#scheduled.cancel();
+  }
+
+  readonly #due = (): void => this.#clock.deliver(this.#fire);
+
+  readonly #fire = (): void => {
+    if (this.#isCancelled) return;
+    this.#run();
+    if (this.#repeats && !this.#isCancelled) {
+      this.#scheduled = this.#clock.schedule(this.#intervalMs, this.#due);
+    }
+  };
 }

@@ -1,212 +1,229 @@
 /**
- * The network of a simulation: one-way links with delay, loss, copies and cuts, all drawn from one
- * seeded generator. Raft envelopes may be lost, copied and overtaken; a forwarded write is never
- * copied by the transport itself, as the port demands.
+ * The network of a simulation: one-way links with delay, loss, copies, overtaking and cuts, all
+ * drawn from one seeded generator. Raft envelopes may be lost, copied and overtaken; a forwarded
+ * write is never copied by the transport itself, as the port demands.
+ *
+ * A link is up for a node from the handshake until it notices a break. A cut may be noticed soon,
+ * late or never, as with a half-open connection; so links do not follow cuts at once.
  */
-import type { Envelope, Member, Random } from "../../raft/index.ts";
-import type {
-  Forward,
-  ForwardResults,
-  Transport,
-  TransportEvents,
-} from "../../server/peer/index.ts";
-import type { SnapshotSink, SnapshotSource } from "../../storage/index.ts";
+import type { Envelope, SeededRandom } from "../../raft/index.ts";
+import type { PeerMessage, TransportEvents } from "../../server/peer/index.ts";
+import type { MembershipView } from "../../server/replica/options.ts";
+import type { SnapshotSink } from "../../storage/index.ts";
+import { between, chance, exponential } from "./chance.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { SimulatedClock } from "./simulated-clock.ts";
+import type { Tally } from "./tally.ts";
+import type { Wire } from "./wire.ts";
 
+/** What goes wrong on every link. Chances from 0 to 1. */
 export interface LinkFaults {
-  /** Chances from 0 to 1. */
   drop: number;
   duplicate: number;
-  delayMsMin: number;
+  /** A copy may come this much later. */
+  duplicateDelayMsMax: number;
+  /** How often a message takes up to `delayMsMax` more. */
+  delay: number;
   delayMsMax: number;
+  /** Messages of one link may overtake each other. */
+  reorder: boolean;
 }
 
-interface Port {
+export const CALM: LinkFaults = {
+  drop: 0,
+  duplicate: 0,
+  duplicateDelayMsMax: 0,
+  delay: 0,
+  delayMsMax: 0,
+  reorder: false,
+};
+
+const LATENCY_MS_MIN = 0.1;
+const LATENCY_MS_MAX = 0.8;
+/** How long a broken link stays unnoticed, when it is noticed at all. */
+const NOTICE_MS_MEAN = 250;
+const RECONNECT_MS = 30;
+
+/** One node's side: opened by its process and gone with it. */
+export interface Port {
   readonly id: number;
   readonly incarnation: number;
-  readonly isFresh: () => boolean;
   readonly clock: SimulatedClock;
   readonly events: TransportEvents;
+  readonly member: MembershipView;
   readonly receiveSnapshot: () => SnapshotSink;
+  /** Every envelope as it leaves. */
+  readonly onSend: (envelope: Envelope) => void;
   isOpen: boolean;
+  /** Peers this node has a link to, as far as it knows. */
+  readonly links: Set<number>;
 }
 
 export class SimulatedNetwork {
-  readonly faults: LinkFaults = { drop: 0, duplicate: 0, delayMsMin: 0.2, delayMsMax: 1 };
-  /** How often each fault really happened. */
-  readonly fired = { dropped: 0, duplicated: 0, cut: 0, delivered: 0, snapshots: 0 };
-  readonly #scheduler: Scheduler;
-  readonly #random: Random;
+  faults: LinkFaults = { ...CALM };
+  readonly scheduler: Scheduler;
+  readonly #random: SeededRandom;
+  readonly #tally: Tally;
+  /** The production codec; without it messages travel as they are, which is faster. */
+  readonly #wire: Wire | undefined;
   readonly #ports = new Map<number, Port>();
-  readonly #cuts = new Set<string>();
+  /** By link: how many reasons there are for it to be cut. */
+  readonly #cuts = new Map<number, number>();
+  readonly #lastArrivalMs = new Map<number, number>();
 
-  constructor(scheduler: Scheduler, random: Random) {
-    this.#scheduler = scheduler;
+  constructor(scheduler: Scheduler, random: SeededRandom, tally: Tally, wire: Wire | undefined) {
+    this.scheduler = scheduler;
     this.#random = random;
+    this.#tally = tally;
+    this.#wire = wire;
   }
 
-  /** Opens a node's side; the peers that are up learn of each other. */
-  open(port: Omit<Port, "isOpen">): Transport {
-    const opened: Port = { ...port, isOpen: true };
-    this.#ports.set(port.id, opened);
+  /** Opens a node's side; it and the peers that are up learn of each other. */
+  open(port: Port): void {
+    this.#ports.set(port.id, port);
     for (const other of this.#ports.values()) {
-      if (other.id === port.id || !other.isOpen) continue;
-      this.#introduce(other, opened);
-      this.#introduce(opened, other);
+      if (other === port || !other.isOpen) continue;
+      this.#connect(other, port.id);
+      this.#connect(port, other.id);
     }
-    return new SimulatedTransport(this, opened);
   }
 
   /** The process behind a port is gone: its peers see their links break. */
-  closePort(id: number): void {
-    const port = this.#ports.get(id);
-    if (port === undefined) return;
+  closePort(port: Port): void {
     port.isOpen = false;
     for (const other of this.#ports.values()) {
-      if (other.isOpen) this.#deliver(other, () => other.events.peerDown(id));
+      if (!other.isOpen) continue;
+      this.scheduler.after(this.#latencyMs(), () => this.#disconnect(other, port.id));
     }
   }
 
-  /** Cuts the link in one direction. */
+  /** Cuts a link in one direction, on top of what cut it before. */
   cut(from: number, to: number): void {
-    this.#cuts.add(`${from}>${to}`);
+    const link = linkOf(from, to);
+    this.#cuts.set(link, (this.#cuts.get(link) ?? 0) + 1);
+    if (!chance(this.#random, 0.5)) return;
+    this.scheduler.after(exponential(this.#random, NOTICE_MS_MEAN), () => {
+      if (!this.isCut(from, to)) return;
+      for (const [one, other] of [
+        [from, to],
+        [to, from],
+      ] as const) {
+        const port = this.#ports.get(one);
+        if (port !== undefined) this.#disconnect(port, other);
+      }
+    });
   }
 
-  /** Cuts a node off from all others, both ways. */
-  isolate(id: number): void {
-    for (const other of this.#ports.keys()) {
-      this.cut(id, other);
-      this.cut(other, id);
-    }
-  }
-
-  heal(): void {
-    this.#cuts.clear();
+  mend(from: number, to: number): void {
+    const link = linkOf(from, to);
+    const left = (this.#cuts.get(link) ?? 0) - 1;
+    if (left > 0) this.#cuts.set(link, left);
+    else this.#cuts.delete(link);
+    if (left > 0) return;
+    this.#reconnect(from, to);
+    this.#reconnect(to, from);
   }
 
   isCut(from: number, to: number): boolean {
-    return this.#cuts.has(`${from}>${to}`);
+    return this.#cuts.has(linkOf(from, to));
   }
 
-  /** Sends something over a link that may lose, delay and (if allowed) copy it. */
-  carry(from: Port, to: number, canCopy: boolean, arrive: (port: Port) => void): boolean {
-    const target = this.#ports.get(to);
-    if (!from.isOpen || target === undefined || !target.isOpen) return false;
-    const copies = canCopy && this.#chance(this.faults.duplicate) ? 2 : 1;
-    if (copies === 2) this.fired.duplicated++;
-    for (let i = 0; i < copies; i++) {
-      if (this.#chance(this.faults.drop)) {
-        this.fired.dropped++;
-        continue;
-      }
-      this.#scheduler.after(this.#delayMs(), () => {
-        if (this.isCut(from.id, to)) {
-          this.fired.cut++;
-          return;
-        }
-        const current = this.#ports.get(to);
-        if (current === undefined || !current.isOpen) return;
-        this.fired.delivered++;
-        current.clock.deliver(() => {
-          if (current.isOpen) arrive(current);
-        });
-      });
+  post(from: Port, to: number, message: PeerMessage, canCopy: boolean): boolean {
+    if (!from.isOpen || !from.links.has(to)) return false;
+    if (this.#wire === undefined) {
+      this.carry(from, to, canCopy, (port) => port.events.message(message));
+      return true;
+    }
+    for (const copy of this.#wire.copy(message)) {
+      this.carry(from, to, canCopy, (port) => port.events.message(copy));
     }
     return true;
   }
 
-  #introduce(listener: Port, peer: Port): void {
-    const info = { id: peer.id, incarnation: peer.incarnation, fresh: peer.isFresh() };
-    this.#deliver(listener, () => listener.events.peerUp(info));
+  /** Sends something over a link that may lose, delay and (if allowed) copy it. */
+  carry(from: Port, to: number, canCopy: boolean, arrive: (port: Port) => void): void {
+    const { drop, duplicate, duplicateDelayMsMax } = this.faults;
+    if (chance(this.#random, drop)) this.#tally.count("drop");
+    else this.#arriveLater(from.id, to, 0, arrive);
+    if (!canCopy || !chance(this.#random, duplicate)) return;
+    this.#tally.count("duplicate");
+    const lateMs = between(this.#random, 0, duplicateDelayMsMax);
+    this.#arriveLater(from.id, to, lateMs, arrive);
   }
 
-  #deliver(port: Port, run: () => void): void {
-    this.#scheduler.after(this.#delayMs(), () => port.clock.deliver(() => port.isOpen && run()));
+  port(id: number): Port | undefined {
+    const port = this.#ports.get(id);
+    return port?.isOpen === true ? port : undefined;
   }
 
-  #delayMs(): number {
-    const { delayMsMin, delayMsMax } = this.faults;
-    return delayMsMin + (this.#random.below(1_000_000) / 1_000_000) * (delayMsMax - delayMsMin);
-  }
-
-  #chance(probability: number): boolean {
-    return probability > 0 && this.#random.below(1_000_000) < probability * 1_000_000;
-  }
-}
-
-class SimulatedTransport implements Transport {
-  readonly #network: SimulatedNetwork;
-  readonly #port: Port;
-
-  constructor(network: SimulatedNetwork, port: Port) {
-    this.#network = network;
-    this.#port = port;
-  }
-
-  setMembers(_members: readonly Member[]): void {}
-
-  send(envelopes: readonly Envelope[]): void {
-    for (const envelope of envelopes) {
-      this.#network.carry(this.#port, envelope.to, true, ({ events }) =>
-        events.message({ kind: "raft", envelope }),
-      );
-    }
-  }
-
-  forward(message: Forward): boolean {
-    return this.#network.carry(this.#port, message.to, false, ({ events }) =>
-      events.message(message),
-    );
-  }
-
-  forwardResults(message: ForwardResults): void {
-    this.#network.carry(this.#port, message.to, false, ({ events }) => events.message(message));
-  }
-
-  sendSnapshot(envelope: Envelope, source: SnapshotSource): void {
-    this.#network.fired.snapshots++;
-    const report = (ok: boolean) => {
-      source.close();
-      if (this.#port.isOpen) this.#port.events.snapshotSent(envelope.to, ok);
-    };
-    const sent = this.#network.carry(this.#port, envelope.to, false, (target) => {
-      pump(source, target.receiveSnapshot(), (received) => {
-        if (received !== undefined) target.events.snapshotReceived(envelope, received);
-        report(received !== undefined);
-      });
+  #arriveLater(from: number, to: number, lateMs: number, arrive: (port: Port) => void): void {
+    this.scheduler.at(this.#arrivalMs(from, to) + lateMs, () => {
+      if (this.isCut(from, to)) {
+        this.#tally.count("lost in a cut");
+        return;
+      }
+      const port = this.port(to);
+      port?.clock.deliver(() => arrive(port));
     });
-    if (!sent) report(false);
   }
 
-  close(done: () => void): void {
-    this.#network.closePort(this.#port.id);
-    done();
+  /** Links keep their order, unless they may not. */
+  #arrivalMs(from: number, to: number): number {
+    const { delay, delayMsMax, reorder } = this.faults;
+    let delayMs = this.#latencyMs();
+    if (chance(this.#random, delay)) {
+      this.#tally.count("delay");
+      delayMs += between(this.#random, 0, delayMsMax);
+    }
+    const link = linkOf(from, to);
+    const atMs = this.scheduler.nowMs + delayMs;
+    const lastMs = this.#lastArrivalMs.get(link) ?? 0;
+    if (atMs < lastMs && reorder) {
+      this.#tally.count("reorder");
+      return atMs;
+    }
+    const arrivalMs = Math.max(atMs, lastMs);
+    this.#lastArrivalMs.set(link, arrivalMs);
+    return arrivalMs;
+  }
+
+  #reconnect(from: number, to: number): void {
+    this.scheduler.after(between(this.#random, 1, RECONNECT_MS), () => {
+      const port = this.port(from);
+      if (port !== undefined && !port.links.has(to)) this.#connect(port, to);
+    });
+  }
+
+  /** A handshake: both ways must be open, and the other must know the caller. */
+  #connect(port: Port, to: number): void {
+    this.scheduler.after(this.#latencyMs(), () => {
+      const peer = this.port(to);
+      if (peer === undefined || !port.isOpen || port.links.has(to)) return;
+      if (this.isCut(port.id, to) || this.isCut(to, port.id)) {
+        this.#reconnect(port.id, to);
+        return;
+      }
+      const standing = peer.member.checkMember(port.id, port.incarnation);
+      if (standing !== "member") return;
+      port.links.add(to);
+      const info = { id: to, incarnation: peer.incarnation, fresh: peer.member.isFresh };
+      port.clock.deliver(() => port.events.peerUp(info));
+    });
+  }
+
+  #disconnect(port: Port, to: number): void {
+    if (!port.isOpen || !port.links.delete(to)) return;
+    port.clock.deliver(() => {
+      if (port.isOpen) port.events.peerDown(to);
+    });
+    this.#reconnect(port.id, to);
+  }
+
+  #latencyMs(): number {
+    return between(this.#random, LATENCY_MS_MIN, LATENCY_MS_MAX);
   }
 }
 
-type Finished = Parameters<Parameters<SnapshotSink["finish"]>[0]>[1];
-
-function pump(
-  source: SnapshotSource,
-  sink: SnapshotSink,
-  done: (received: Finished) => void,
-): void {
-  source.read((readError, bytes) => {
-    if (readError !== undefined) {
-      sink.abort();
-      done(undefined);
-    } else if (bytes === undefined) {
-      sink.finish((error, received) => done(error === undefined ? received : undefined));
-    } else {
-      sink.write(bytes, (error) => {
-        if (error === undefined) {
-          pump(source, sink, done);
-        } else {
-          sink.abort();
-          done(undefined);
-        }
-      });
-    }
-  });
+function linkOf(from: number, to: number): number {
+  return from * 1024 + to;
 }

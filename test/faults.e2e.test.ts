@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { recordSchema } from "../clients/contract.ts";
+import {
+  ask,
+  type Cluster,
+  clientOf,
+  PATIENCE_MS,
+  readOwnRecord,
+  until,
+  withCluster,
+} from "./cluster-process.ts";
+import { runKill } from "./kill/run.ts";
+
+test("six rounds of kill -9 under load lose nothing and apply nothing twice", async () => {
+  const seed = 20;
+  const report = await runKill({ cycles: 6, seed, nodes: 3, writers: 4 });
+  assert.deepEqual(report.violations, [], `seed ${seed}`);
+  assert.ok(report.acknowledged >= 100, `only ${report.acknowledged} writes, seed ${seed}`);
+});
+
+test("a client does not notice that the leader is killed under its writes", async () => {
+  await withCluster({ nodes: 3 }, async (cluster) => {
+    const kv = clientOf(cluster);
+    const versions: number[] = [];
+    let isKilled = false;
+    const killed = (async () => {
+      await until({ what: "ten writes", limitMs: PATIENCE_MS }, () => versions[9]);
+      const { nodeId } = await cluster.leader();
+      await cluster.end(nodeId, "SIGKILL");
+      isKilled = true;
+    })();
+    for (let after = 0; after < 10; after += isKilled ? 1 : 0) {
+      versions.push((await kv.put("counter", String(versions.length))).version);
+    }
+    await killed;
+    assert.deepEqual(
+      versions,
+      versions.map((_, index) => index + 1),
+    );
+    assert.equal((await kv.get("counter"))?.version, versions.length);
+    await kv.close();
+  });
+});
+
+test("a leader that was frozen gives no stale read when it wakes up", async () => {
+  await withCluster({ nodes: 3 }, async (cluster) => {
+    const kv = clientOf(cluster);
+    await kv.put("seen", "old");
+    const { nodeId, term } = await cluster.leader();
+    cluster.process(nodeId).signal("SIGSTOP");
+    const others = cluster.nodes.filter(({ id }) => id !== nodeId);
+    await until({ what: "the others elect a leader", limitMs: PATIENCE_MS }, async () => {
+      const statuses = await Promise.all(others.map(({ id }) => cluster.status(id)));
+      return statuses.find((status) => status?.role === "leader" && status.term > term);
+    });
+    await kv.put("seen", "new");
+    // These wait in its socket: it reads them the moment it wakes, still believing it leads.
+    const reads = Array.from({ length: 20 }, () => ask(cluster, nodeId, "/v1/kv/seen"));
+    cluster.process(nodeId).signal("SIGCONT");
+    for (const { status, body } of await Promise.all(reads)) {
+      if (status === 200) assert.equal(recordSchema.parse(JSON.parse(body)).value, "new");
+      else assert.ok(status === 503 || status === 504, `${status} ${body}`);
+    }
+    const record = await until({ what: "it reads again", limitMs: PATIENCE_MS }, async () => {
+      const { status, body } = await ask(cluster, nodeId, "/v1/kv/seen");
+      return status === 200 ? recordSchema.parse(JSON.parse(body)) : undefined;
+    });
+    assert.equal(record.value, "new");
+    await kv.close();
+  });
+});
+
+test("without a majority nothing is acknowledged, and what was asked is not lost", async () => {
+  await withCluster({ nodes: 3, flags: ["--request-timeout-ms", "500"] }, async (cluster) => {
+    const kv = clientOf(cluster);
+    await kv.put("a", "before");
+    const { nodeId } = await cluster.leader();
+    const others = cluster.nodes.filter(({ id }) => id !== nodeId);
+    await Promise.all(others.map(({ id }) => cluster.end(id, "SIGKILL")));
+    const write = await ask(cluster, nodeId, "/v1/kv/a", { method: "PUT", body: "alone" });
+    assert.ok(write.status === 503 || write.status === 504, `${write.status} ${write.body}`);
+    const read = await ask(cluster, nodeId, "/v1/kv/a");
+    assert.ok(read.status === 503 || read.status === 504, `${read.status} ${read.body}`);
+    const stale = await ask(cluster, nodeId, "/v1/kv/a?consistency=stale");
+    assert.equal(recordSchema.parse(JSON.parse(stale.body)).value, "before");
+    for (const { id } of others) cluster.start(id);
+    const { version } = await kv.put("a", "together");
+    const mayBeApplied = write.status === 504;
+    assert.ok(version === 2 || (mayBeApplied && version === 3), `version ${version}`);
+    await kv.close();
+  });
+});
+
+/** Flips one bit inside a value that the log of a node holds; says in which file. */
+function flipBitOf(cluster: Cluster, id: number, value: string): string {
+  const { directory } = cluster.node(id);
+  const segments = readdirSync(directory, { recursive: true, encoding: "utf8" })
+    .filter((name) => /wal-\d+\.log$/u.test(name))
+    .map((name) => join(directory, name));
+  for (const path of segments) {
+    const bytes = readFileSync(path);
+    const at = bytes.indexOf(value);
+    if (at < 0) continue;
+    bytes.writeUInt8(bytes.readUInt8(at + 3) ^ 0x10, at + 3);
+    writeFileSync(path, bytes);
+    return path;
+  }
+  throw new Error(`no segment of node ${id} holds ${value}: ${segments.join(", ")}`);
+}
+
+test("a node whose log was damaged on disk refuses to start and says where", async () => {
+  await withCluster({ nodes: 3 }, async (cluster) => {
+    const kv = clientOf(cluster);
+    await kv.put("a", "the-value-that-rots");
+    const { revision } = await kv.put("b", "written after it");
+    await readOwnRecord(cluster, 2, "b", revision);
+    await cluster.end(2, "SIGTERM");
+    const path = flipBitOf(cluster, 2, "the-value-that-rots");
+    const service = cluster.start(2);
+    const { code } = await cluster.ends(2);
+    const said = service.lines.join("\n");
+    assert.equal(code, 1, said);
+    assert.ok(said.includes(path), said);
+    assert.match(said, /damaged at byte \d+/u);
+    // The other two go on, and nothing was cut from the damaged log.
+    assert.equal((await kv.put("b", "without node 2")).version, 2);
+    await kv.close();
+  });
+});

@@ -1,0 +1,275 @@
+/**
+ * Decides whether a history is linearizable (Herlihy and Wing, 1990): whether its operations can
+ * be put in one order that respects real time and that the model could have answered so. The
+ * search is Wing and Gong's (1993) with Lowe's memo (2017): depth first, one operation at a time,
+ * each configuration only once. Knows no keys, files or clocks; it counts steps, not seconds, so
+ * that a verdict is the same on every machine.
+ *
+ * - A configuration is: which operations have taken effect, and the state they led to.
+ * - An operation that never returned may take effect at any later time or never. Such operations
+ *   are used last, and only as many as are needed: a configuration that has used more of them to
+ *   come to the same point cannot do anything that the one with fewer cannot.
+ * - A search that exceeds its budget has decided nothing. Callers treat that as a failure.
+ */
+import { assert } from "../../raft/index.ts";
+import type { Model, Operation } from "./model.ts";
+import { OperationSet } from "./operation-set.ts";
+import { END, Timeline } from "./timeline.ts";
+
+/** About ten seconds, and a gigabyte of memo at most. */
+export const STEPS_MAX = 5_000_000;
+
+/** How many of the states before a violation are worth telling. */
+const STATES_SHOWN_MAX = 5;
+
+export type Verdict<State> =
+  | { readonly kind: "linearizable"; readonly steps: number }
+  | {
+      readonly kind: "violation";
+      readonly steps: number;
+      /**
+       * The first return that no order explains, as an index into the operations: all that
+       * returned before it can be explained.
+       */
+      readonly culprit: number;
+      /** Where the orders that explain everything before the culprit can end; not all of them. */
+      readonly states: readonly State[];
+    }
+  | { readonly kind: "undecided"; readonly steps: number };
+
+export function check<State, Input, Output>(
+  model: Model<State, Input, Output>,
+  operations: readonly Operation<Input, Output>[],
+  stepsMax: number = STEPS_MAX,
+): Verdict<State> {
+  return new Search(model, operations, stepsMax).run();
+}
+
+interface Numbered<Input, Output> extends Operation<Input, Output> {
+  /** Its index among the operations given. */
+  readonly index: number;
+}
+
+interface Returned<Input, Output> extends Numbered<Input, Output> {
+  readonly returnOrder: number;
+}
+
+/** A configuration on the way from the start to here, and what has been tried from it. */
+interface Frame<State> {
+  readonly state: State;
+  /** The next candidates: calls in the timeline up to `END`, then classes of open operations. */
+  event: number;
+  openClass: number;
+  /** The latest a candidate may be called: the first return that has no place yet. */
+  deadline: number;
+  /** The candidate being tried, and the states it may lead to. */
+  operation: number;
+  isOpen: boolean;
+  outcomes: readonly State[];
+  outcome: number;
+}
+
+class Search<State, Input, Output> {
+  readonly #model: Model<State, Input, Output>;
+  readonly #stepsMax: number;
+  /** In order of their calls; a set or timeline numbers them as they stand here. */
+  readonly #returned: readonly Returned<Input, Output>[];
+  readonly #open: readonly Numbered<Input, Output>[];
+  /** Open operations that can stand in for each other, earliest call first. */
+  readonly #openClasses: readonly (readonly number[])[];
+  readonly #timeline: Timeline;
+  readonly #usedReturned: OperationSet;
+  readonly #usedOpen: OperationSet;
+  /** For what has returned and a state: the sets of open operations that have been tried. */
+  readonly #memo = new Map<string, Uint32Array[]>();
+  readonly #stateIds = new Map<string, number>();
+  #steps = 0;
+  #farthestReturn = END;
+  #farthestStates = new Map<string, State>();
+
+  constructor(
+    model: Model<State, Input, Output>,
+    operations: readonly Operation<Input, Output>[],
+    stepsMax: number,
+  ) {
+    this.#model = model;
+    this.#stepsMax = stepsMax;
+    const inTime = operations
+      .map((operation, index) => ({ ...operation, index }))
+      .sort((a, b) => a.callOrder - b.callOrder);
+    this.#returned = inTime.filter(hasReturned);
+    this.#open = inTime.filter((operation) => !hasReturned(operation));
+    this.#openClasses = classesOf(model, this.#open);
+    this.#timeline = new Timeline(this.#returned);
+    this.#usedReturned = new OperationSet(this.#returned.length);
+    this.#usedOpen = new OperationSet(this.#open.length);
+  }
+
+  run(): Verdict<State> {
+    const path = [this.#frame(this.#model.initial)];
+    for (let frame = path.at(-1); frame !== undefined; frame = path.at(-1)) {
+      if (this.#timeline.first() === END) return { kind: "linearizable", steps: this.#steps };
+      if (this.#steps > this.#stepsMax) return { kind: "undecided", steps: this.#steps };
+      const state = this.#nextState(frame);
+      if (state !== undefined) {
+        path.push(this.#frame(state));
+      } else {
+        path.pop();
+        const parent = path.at(-1);
+        if (parent !== undefined) this.#takeBack(parent);
+      }
+    }
+    return this.#violation();
+  }
+
+  /** Takes the next untried operation into the order; undefined when all have been tried. */
+  #nextState(frame: Frame<State>): State | undefined {
+    do {
+      while (frame.outcome < frame.outcomes.length) {
+        const state = frame.outcomes[frame.outcome];
+        frame.outcome += 1;
+        assert(state !== undefined, "an outcome is a state");
+        this.#take(frame);
+        if (this.#isNew(state)) return state;
+        this.#takeBack(frame);
+      }
+    } while (this.#nextCandidate(frame));
+    return undefined;
+  }
+
+  #nextCandidate(frame: Frame<State>): boolean {
+    return this.#nextReturned(frame) || this.#nextOpen(frame);
+  }
+
+  /** Whatever was called before the first return that is left may take effect next. */
+  #nextReturned(frame: Frame<State>): boolean {
+    if (frame.event === END) return false;
+    const operation = this.#timeline.operationAt(frame.event);
+    if (this.#timeline.isReturn(frame.event)) {
+      frame.deadline = this.#returned[operation]?.returnOrder ?? 0;
+      this.#remember(frame.event, frame.state);
+      frame.event = END;
+      return false;
+    }
+    frame.event = this.#timeline.next(frame.event);
+    this.#try(frame, operation, this.#returned[operation]);
+    return true;
+  }
+
+  #nextOpen(frame: Frame<State>): boolean {
+    const numbers = this.#openClasses[frame.openClass];
+    if (numbers === undefined) return false;
+    frame.openClass += 1;
+    frame.isOpen = true;
+    frame.outcomes = [];
+    const number = numbers.find((each) => !this.#usedOpen.has(each));
+    const operation = number === undefined ? undefined : this.#open[number];
+    if (number !== undefined && operation !== undefined && operation.callOrder <= frame.deadline) {
+      this.#try(frame, number, operation);
+    }
+    return true;
+  }
+
+  #try(frame: Frame<State>, number: number, operation: Operation<Input, Output> | undefined): void {
+    assert(operation !== undefined, "a candidate is an operation");
+    this.#steps += 1;
+    frame.operation = number;
+    frame.outcomes = this.#model.step(frame.state, operation.input, operation.output);
+    frame.outcome = 0;
+  }
+
+  #take(frame: Frame<State>): void {
+    if (frame.isOpen) {
+      this.#usedOpen.add(frame.operation);
+    } else {
+      this.#usedReturned.add(frame.operation);
+      this.#timeline.lift(frame.operation);
+    }
+  }
+
+  #takeBack(frame: Frame<State>): void {
+    if (frame.isOpen) {
+      this.#usedOpen.remove(frame.operation);
+    } else {
+      this.#timeline.putBack(frame.operation);
+      this.#usedReturned.remove(frame.operation);
+    }
+  }
+
+  /** False when this configuration, or one that has used fewer open operations, was here before. */
+  #isNew(state: State): boolean {
+    const key = `${this.#usedReturned.key()}|${this.#stateId(state)}`;
+    const tried = this.#memo.get(key);
+    if (tried === undefined) {
+      this.#memo.set(key, this.#open.length === 0 ? NONE_OPEN : [this.#usedOpen.words()]);
+      return true;
+    }
+    if (tried.some((words) => this.#usedOpen.includesAll(words))) return false;
+    tried.push(this.#usedOpen.words());
+    return true;
+  }
+
+  #stateId(state: State): number {
+    const key = this.#model.stateKey(state);
+    const known = this.#stateIds.get(key);
+    if (known !== undefined) return known;
+    const id = this.#stateIds.size;
+    this.#stateIds.set(key, id);
+    return id;
+  }
+
+  #frame(state: State): Frame<State> {
+    return {
+      state,
+      event: this.#timeline.first(),
+      openClass: 0,
+      deadline: 0,
+      operation: 0,
+      isOpen: false,
+      outcomes: [],
+      outcome: 0,
+    };
+  }
+
+  /**
+   * The search is exhaustive, so the latest return it ever waited for is the first that nothing
+   * explains.
+   */
+  #remember(returnEvent: number, state: State): void {
+    if (returnEvent < this.#farthestReturn) return;
+    if (returnEvent > this.#farthestReturn) this.#farthestStates.clear();
+    this.#farthestReturn = returnEvent;
+    if (this.#farthestStates.size >= STATES_SHOWN_MAX) return;
+    this.#farthestStates.set(this.#model.stateKey(state), state);
+  }
+
+  #violation(): Verdict<State> {
+    const operation = this.#returned[this.#timeline.operationAt(this.#farthestReturn)];
+    assert(operation !== undefined, "only what returned can be a violation");
+    const states = [...this.#farthestStates.values()];
+    return { kind: "violation", steps: this.#steps, culprit: operation.index, states };
+  }
+}
+
+/** Without open operations, having been here is all there is to know. */
+const NONE_OPEN = [new Uint32Array(0)];
+
+function hasReturned<Input, Output>(
+  operation: Numbered<Input, Output>,
+): operation is Returned<Input, Output> {
+  return operation.returnOrder !== undefined;
+}
+
+function classesOf<State, Input, Output>(
+  model: Model<State, Input, Output>,
+  open: readonly Operation<Input, Output>[],
+): readonly (readonly number[])[] {
+  const classes = new Map<string, number[]>();
+  open.forEach(({ input, output }, number) => {
+    const name = model.operationClass(input, output);
+    const members = classes.get(name);
+    if (members === undefined) classes.set(name, [number]);
+    else members.push(number);
+  });
+  return [...classes.values()];
+}

@@ -1,0 +1,222 @@
+/**
+ * What the whole cluster agreed on, as seen from outside: the one entry and the one answer of every
+ * log index over all nodes and all time, who led which term, and in which order things took effect.
+ * Everything a node does is held against it the moment it happens.
+ *
+ * Every operation has a point in one order: a write where it stands in the log, a read where its
+ * node had applied to. The history is linearizable when each point lies behind all that had been
+ * answered before the operation was begun, and each answer is what the specification says at that
+ * point. So it is checked as it goes, without a search.
+ */
+import type { CommandEntry, Entry } from "../../raft/index.ts";
+import { type KvRecord, type KvResult, KvStateMachine, type SessionLimits } from "../../server/kv/index.ts";
+import { entryChecksum } from "../../storage/index.ts";
+import type { Attempt, Intent } from "./operation.ts";
+import { isSameRecord, isSameResult, Specification } from "./specification.ts";
+import { require, Violation } from "./violation.ts";
+
+interface Line {
+  readonly entry: Entry;
+  readonly checksum: number;
+  /** The store's revision after it. */
+  revision: number;
+  result: KvResult | undefined;
+}
+
+/** The longest that cluster time may run ahead of a perfect clock, beyond the drift of a leader. */
+const CLUSTER_TIME_SLACK_MS = 2;
+
+export class Ledger {
+  readonly specification: Specification;
+  readonly #limits: SessionLimits;
+  readonly #attempts = new Map<number, Attempt>();
+  readonly #lines: Line[] = [];
+  readonly #leaders = new Map<number, number>();
+  readonly #snapshots = new Map<number, string>();
+  #seen = 0;
+  #judged = 0;
+
+  constructor(limits: SessionLimits) {
+    this.#limits = limits;
+    this.specification = new Specification(limits);
+  }
+
+  /** The newest index that anybody applied. */
+  get lastIndex(): number {
+    return this.#lines.length;
+  }
+
+  /** The newest point that anybody was told of. */
+  get seen(): number {
+    return this.#seen;
+  }
+
+  /** Operations whose answers were held against the order. */
+  get judged(): number {
+    return this.#judged;
+  }
+
+  get terms(): number {
+    return this.#leaders.size;
+  }
+
+  leaderOf(term: number): number | undefined {
+    return this.#leaders.get(term);
+  }
+
+  begin(intent: Intent, floor: number): Attempt {
+    const id = this.#attempts.size + 1;
+    const attempt: Attempt = { id, intent, floor, outcome: "pending", index: 0 };
+    this.#attempts.set(id, attempt);
+    return attempt;
+  }
+
+  /** Election safety (section 5.2): at most one leader in a term, ever. */
+  led(nodeId: number, term: number): void {
+    const known = this.#leaders.get(term);
+    if (known === nodeId) return;
+    require(known === undefined, () => `nodes ${known} and ${nodeId} both lead term ${term}`);
+    this.#leaders.set(term, nodeId);
+  }
+
+  /** State-machine safety (section 5.4.3): before a node applies an entry. */
+  admit(nodeId: number, entry: Entry): void {
+    const { index } = entry;
+    const checksum = entryChecksum(entry);
+    const known = this.#lines[index - 1];
+    if (known !== undefined) {
+      // The checksum covers the entry before, so equal ones mean equal logs up to here.
+      require(known.entry.term === entry.term && known.checksum === checksum, () =>
+        `node ${nodeId} applies another entry at ${index}: term ${entry.term}, ` +
+        `others term ${known.entry.term}`);
+      return;
+    }
+    require(index === this.#lines.length + 1, () =>
+      `node ${nodeId} applies ${index}, nobody applied what is before`);
+    const before = this.#lines.at(-1);
+    require(before === undefined || before.entry.time <= entry.time, () =>
+      `cluster time runs back at ${index}: ${before?.entry.time} to ${entry.time}`);
+    this.#lines.push({ entry, checksum, revision: 0, result: undefined });
+  }
+
+  /** A node executed a command: its answer is that of the specification and of all others. */
+  executed(nodeId: number, entry: CommandEntry, result: KvResult): void {
+    const line = this.#lineAt(entry.index);
+    if (line.result !== undefined) {
+      const expected = line.result;
+      require(isSameResult(expected, result), () =>
+        `node ${nodeId} answers ${entry.index} with ${show(result)}, others ${show(expected)}`);
+      return;
+    }
+    const attempt = this.#attempts.get(attemptIdOf(entry.data));
+    require(attempt !== undefined, () => `the command at ${entry.index} was never sent`);
+    require(attempt.index === 0, () =>
+      `attempt ${attempt.id} stands in the log twice: ${attempt.index} and ${entry.index}`);
+    require(attempt.outcome !== "not-applied", () =>
+      `attempt ${attempt.id} was answered as not applied and stands in the log at ${entry.index}`);
+    require(entry.index > attempt.floor, () =>
+      `attempt ${attempt.id} takes effect at ${entry.index}, it was begun after ${attempt.floor}`);
+    attempt.index = entry.index;
+    const expected = this.specification.execute(attempt.intent, entry.time, result);
+    require(isSameResult(expected, result), () =>
+      `node ${nodeId} answers ${show(attempt.intent)} at ${entry.index} with ${show(result)}, ` +
+      `right is ${show(expected)}`);
+    line.result = result;
+    line.revision = this.specification.revision;
+  }
+
+  /** After a node applied entries: what carries no command changes no revision. */
+  applied(entries: readonly Entry[]): void {
+    for (const { index, type } of entries) {
+      if (type === "command") continue;
+      this.#lineAt(index).revision = this.#lines[index - 2]?.revision ?? 0;
+    }
+  }
+
+  /** After a node applied up to `index`. */
+  reached(nodeId: number, index: number, revision: number): void {
+    const line = this.#lineAt(index);
+    require(line.revision === revision, () =>
+      `node ${nodeId} is at revision ${revision} after ${index}, right is ${line.revision}`);
+  }
+
+  /** A client was answered. */
+  answered(attempt: Attempt, result: KvResult): void {
+    require(attempt.index !== 0, () => `attempt ${attempt.id} was answered and never applied`);
+    const line = this.#lineAt(attempt.index);
+    const expected = line.result;
+    require(expected !== undefined && isSameResult(expected, result), () =>
+      `attempt ${attempt.id} was answered ${show(result)}, applied as ${show(expected)}`);
+    this.#seen = Math.max(this.#seen, attempt.index);
+    this.#judged += 1;
+  }
+
+  /** A client was shown what a node holds. */
+  read(key: string, record: KvRecord | undefined, point: number, revision: number): void {
+    const line = this.#lines[point - 1];
+    require((line?.revision ?? 0) === revision, () =>
+      `a read at ${point} shows revision ${revision}, right is ${line?.revision}`);
+    const expected = this.specification.recordAt(key, revision);
+    require(isSameRecord(expected, record), () =>
+      `a read of ${key} at revision ${revision} shows ${show(record)}, right is ${show(expected)}`);
+    this.#judged += 1;
+  }
+
+  /** A linearizable read sees all that was answered before it was begun. */
+  readIsFresh(point: number, floor: number): void {
+    require(point >= floor, () => `a read was made at ${point}, it was begun after ${floor}`);
+    this.#seen = Math.max(this.#seen, point);
+  }
+
+  /** Snapshots of one index are equal on all nodes, and restore to what was saved. */
+  snapshot(nodeId: number, index: number, hash: string): void {
+    const known = this.#snapshots.get(index);
+    require(known === undefined || known === hash, () =>
+      `node ${nodeId} has another state at ${index} than others`);
+    this.#snapshots.set(index, hash);
+  }
+
+  /** The chain checksum of an applied entry; undefined when nobody applied it yet. */
+  checksumAt(index: number): number | undefined {
+    return this.#lines[index - 1]?.checksum;
+  }
+
+  /** Cluster time follows the leaders' clocks and nothing else (no wall clock after the first). */
+  checkClusterTime(elapsedMs: number, rateMax: number): void {
+    const first = this.#lines[0];
+    const last = this.#lines.at(-1);
+    if (first === undefined || last === undefined) return;
+    const passedMs = last.entry.time - first.entry.time;
+    const mostMs = elapsedMs * rateMax + CLUSTER_TIME_SLACK_MS * this.#leaders.size;
+    require(passedMs <= mostMs, () =>
+      `cluster time ran ${passedMs} ms in ${elapsedMs} ms, at most ${mostMs} are explained`);
+  }
+
+  /** Applies the whole log once more to a new machine: restoring and replaying are the same. */
+  replay(): KvStateMachine {
+    const machine = new KvStateMachine(this.#limits);
+    machine.apply(
+      this.#lines.map(({ entry }) => entry),
+      () => {},
+    );
+    return machine;
+  }
+
+  #lineAt(index: number): Line {
+    const line = this.#lines[index - 1];
+    if (line === undefined) throw new Violation(`nobody applied ${index}`);
+    return line;
+  }
+}
+
+/** The request id in a command's header (server/kv/command-layout.ts). */
+const REQUEST_ID_AT = 21;
+
+function attemptIdOf(command: Uint8Array): number {
+  const view = new DataView(command.buffer, command.byteOffset, command.byteLength);
+  return view.getUint32(REQUEST_ID_AT, true) + 2 ** 32 * view.getUint32(REQUEST_ID_AT + 4, true);
+}
+
+function show(value: KvResult | KvRecord | Intent | undefined): string {
+  return value === undefined ? "nothing" : JSON.stringify(value);
+}
