@@ -171,6 +171,18 @@ export class Cluster {
     });
   }
 
+  /** The leader, once every running node follows it: all of them serve. */
+  async settled(limitMs = START_LIMIT_MS): Promise<StatusResponse> {
+    const patience = { what: "every node follows the leader", limitMs, everyMs: ASK_EVERY_MS };
+    return await until(patience, async () => {
+      const leader = await this.leader(limitMs);
+      const statuses = await Promise.all(this.running.map(({ id }) => this.status(id)));
+      const follow = (status: StatusResponse | undefined): boolean =>
+        status?.term === leader.term && status.leaderId === leader.nodeId;
+      return statuses.every(follow) ? leader : undefined;
+    });
+  }
+
   /** Kills what still runs and removes all data. */
   dispose(): void {
     process.removeListener("exit", this.#dispose);

@@ -31,6 +31,8 @@ export const driverResultSchema = z.object({
   latency: z.array(z.tuple([z.number(), z.number()])),
   errors: z.number(),
   non2xx: z.number(),
+  /** What the errors were, counted by kind. */
+  problems: z.array(z.string()),
   /** What sending and receiving cost on the side of the load. */
   driverCpuMicros: z.number(),
 });

@@ -5,6 +5,7 @@
  * autocannon's own would start cold in every round.
  *
  * All requests of a round are built before it begins: choosing keys costs nothing while it runs.
+ * Filling is not measured, and need not care.
  */
 import autocannon from "autocannon";
 import { type DriverResult, type Job, jobSchema } from "./driver-protocol.ts";
@@ -40,13 +41,17 @@ function planOf(job: Job): Plan {
   return job.kind === "fill" ? planFill(job) : planLoad(job);
 }
 
+/** Each request is built when its turn comes: a million at once would take ten seconds. */
 function planFill({ keyCount, connections, valueBytes }: Job & { readonly kind: "fill" }): Plan {
   const body = textOf(valueBytes);
-  const each = Math.ceil(keyCount / connections);
-  const lists = Array.from({ length: connections }, (_, connection) =>
-    Array.from({ length: each }, (_, index) => put((connection * each + index) % keyCount, body)),
-  );
-  return { connections, lists, limit: { amount: each * connections } };
+  let next = 0;
+  const setupRequest = (request: autocannon.Request): autocannon.Request => {
+    const path = pathOf(next % keyCount);
+    next += 1;
+    return { ...request, path };
+  };
+  const lists = Array.from({ length: connections }, () => [{ ...put(0, body), setupRequest }]);
+  return { connections, lists, limit: { amount: Math.max(keyCount, connections) } };
 }
 
 function planLoad({ scenario, keyCount, seconds, seed }: Job & { readonly kind: "load" }): Plan {
@@ -70,17 +75,22 @@ function textOf(bytes: number): string {
   return "abcdefgh".repeat(Math.ceil(bytes / 8)).slice(0, bytes);
 }
 
+function pathOf(key: number): string {
+  return `/v1/kv/${keyName(key)}`;
+}
+
 function get(key: number): autocannon.Request {
-  return { method: "GET", path: `/v1/kv/${keyName(key)}` };
+  return { method: "GET", path: pathOf(key) };
 }
 
 function put(key: number, body: string): autocannon.Request {
-  return { method: "PUT", path: `/v1/kv/${keyName(key)}`, headers: HEADERS, body };
+  return { method: "PUT", path: pathOf(key), headers: HEADERS, body };
 }
 
 function run(job: Job): Promise<DriverResult> {
   const { connections, lists, limit } = planOf(job);
   const latency = new LatencyHistogram();
+  const problems = new Map<string, number>();
   const left = [...lists];
   let startedAtMs = performance.now();
   let cpuBefore = process.cpuUsage();
@@ -107,6 +117,7 @@ function run(job: Job): Promise<DriverResult> {
           latency: latency.counts().map(([bucket, count]) => [bucket, count]),
           errors: result.errors,
           non2xx: result.non2xx,
+          problems: [...problems].map(([what, count]) => `${count} x ${what}`),
           driverCpuMicros: user + system,
         });
       },
@@ -114,6 +125,10 @@ function run(job: Job): Promise<DriverResult> {
     // All connections have been opened and their requests built by now.
     startedAtMs = performance.now();
     cpuBefore = process.cpuUsage();
+    instance.on("reqError", (error: unknown) => {
+      const what = error instanceof Error ? error.message : String(error);
+      problems.set(what, (problems.get(what) ?? 0) + 1);
+    });
     const hasAnswered = new WeakSet<autocannon.Client>();
     instance.on("response", (client, _status, _bytes, responseMs) => {
       requests += 1;

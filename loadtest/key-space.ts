@@ -21,7 +21,7 @@ export function keyName(index: number): string {
   return `k${String(index).padStart(7, "0")}`;
 }
 
-/** The exponent of YCSB: of 100,000 keys the first hundred get more than a third of the requests. */
+/** The exponent of YCSB: of 100,000 keys the first hundred get over a third of the requests. */
 const SKEW = 0.99;
 
 /** Draws key indexes below `count`. */

@@ -10,6 +10,7 @@ import { describeMachine } from "./machine.ts";
 import { parsePlan, USAGE, UsageError } from "./plan.ts";
 import { type Result, resultOf, tableHead, tableRows } from "./report.ts";
 import { runPlan } from "./run.ts";
+import { scenarioName } from "./scenario.ts";
 import { judge } from "./targets.ts";
 
 /** The project's directory, seen from the compiled file. */
@@ -69,7 +70,7 @@ async function runLoadTest(args: readonly string[]): Promise<number> {
     [cluster, yardstick].some((figures) => (figures?.errors ?? 0) + (figures?.non2xx ?? 0) > 0),
   );
   for (const { phase, scenario } of failed) {
-    console.error(`FAILED REQUESTS: ${phase}: ${scenario.mix} c=${scenario.connections}`);
+    console.error(`FAILED REQUESTS: ${phase}: ${scenarioName(scenario)}`);
   }
   return failed.length === 0 && verdicts.every(({ isMet }) => isMet) ? 0 : 1;
 }

@@ -10,7 +10,7 @@ import { type Cluster, createCluster } from "./cluster.ts";
 import { residentBytesOf } from "./cpu-time.ts";
 import { keyName } from "./key-space.ts";
 import { positive, UsageError } from "./plan.ts";
-import { clusterTarget, Driver, measure, SERVER } from "./target.ts";
+import { assertNoneFailed, clusterTarget, Driver, measure, SERVER } from "./target.ts";
 import { until } from "./until.ts";
 
 const BYTES_OVER_KEY_MAX = 300;
@@ -47,7 +47,7 @@ export async function runMemory(args: readonly string[]): Promise<number> {
   const driver = new Driver();
   try {
     cluster.startAll();
-    const { nodeId } = await cluster.leader();
+    const { nodeId } = await cluster.settled();
     const empty = await weigh(cluster, nodeId);
     await fill(cluster, driver, keyCount);
     const full = await weigh(cluster, nodeId);
@@ -88,9 +88,7 @@ async function fill(cluster: Cluster, driver: Driver, keyCount: number): Promise
     valueBytes: VALUE_BYTES,
   } as const;
   const filled = await measure(driver, clusterTarget(cluster), work);
-  if (filled.errors + filled.non2xx > 0) {
-    throw new Error(`filling failed: ${filled.errors} errors, ${filled.non2xx} refusals`);
-  }
+  assertNoneFailed(filled);
   const perSecond = Math.round(filled.requests / filled.seconds);
   console.log(
     `${keyCount} keys written in ${filled.seconds.toFixed(1)} s, ${perSecond} per second`,

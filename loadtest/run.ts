@@ -7,6 +7,7 @@ import { createCluster } from "./cluster.ts";
 import type { Measurement, Phase, Plan } from "./plan.ts";
 import type { Mix, Scenario } from "./scenario.ts";
 import {
+  assertNoneFailed,
   clusterTarget,
   Driver,
   measure,
@@ -70,6 +71,7 @@ async function runPhase(
   const cluster = await createCluster({ script: SERVER, nodes: phase.nodes, flags });
   try {
     cluster.startAll();
+    await cluster.settled();
     const target = clusterTarget(cluster);
     await fill(bench, target, phase);
     const isWarm = new Set<Mix>();
@@ -92,9 +94,7 @@ async function fill({ driver, yardstick }: Bench, target: Target, phase: Phase):
   const valueBytes = phase.measurements[0]?.scenario.valueBytes ?? 0;
   const work = { kind: "fill", connections: FILL_CONNECTIONS, valueBytes } as const;
   const filled = await measure(driver, target, { ...work, keyCount: phase.keyCount });
-  if (filled.errors + filled.non2xx > 0) {
-    throw new Error(`filling failed: ${filled.errors} errors, ${filled.non2xx} refusals`);
-  }
+  assertNoneFailed(filled);
   await measure(driver, yardstick, { ...work, keyCount: FILL_CONNECTIONS });
 }
 

@@ -123,3 +123,9 @@ export async function measure(driver: Driver, target: Target, work: Work): Promi
 function difference(before: number | undefined, after: number | undefined): number | undefined {
   return before === undefined || after === undefined ? undefined : after - before;
 }
+
+/** Filling must succeed whole: a read of a missing key would measure nothing. */
+export function assertNoneFailed({ errors, non2xx, problems }: DriverResult): void {
+  if (errors + non2xx === 0) return;
+  throw new Error(`${errors} errors (${problems.join(", ")}), ${non2xx} answers other than 2xx`);
+}

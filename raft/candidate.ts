@@ -84,7 +84,13 @@ function settleElection(state: NodeState): void {
   }
 }
 
-/** Whether to stand now: a group of one has nobody to wait for. */
+/**
+ * Whether to stand now. A group of one has nobody to wait for, once that is committed: until then
+ * the leader that removes itself still leads, perhaps by a lease that rests on this node's silence
+ * (thesis 4.2.2, 6.4.1).
+ */
 export function isCampaignDue(state: NodeState): boolean {
-  return isSoleVoter(state) || state.electionElapsedMs >= state.electionTimeoutMs;
+  const { configurations, log } = state;
+  if (isSoleVoter(state) && configurations.currentIndex <= log.commitIndex) return true;
+  return state.electionElapsedMs >= state.electionTimeoutMs;
 }

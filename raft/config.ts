@@ -5,7 +5,7 @@ import type { ClusterTime, Configuration, GroupId, NodeId } from "./types.ts";
 export interface RaftConfig {
   readonly id: NodeId;
   readonly group: GroupId;
-  /** The configuration all first members start from; in force until the log or a snapshot holds one. */
+  /** What all first members start from; in force until the log or a snapshot holds another. */
   readonly initialConfiguration: Configuration;
   /** The first stamp of an empty log, the only place where a wall clock enters cluster time. */
   readonly initialTime: ClusterTime;
@@ -26,7 +26,7 @@ export interface RaftConfig {
   readonly inflightBytesMax: number;
   /** Proposals are refused as overloaded above this many uncommitted bytes. */
   readonly uncommittedBytesMax: number;
-  /** A fresh node that met a member with a past does not vote until it follows a leader (rule 8). */
+  /** False for a fresh node that met a member with a past, until `allowVoting` is called. */
   readonly canVote: boolean;
 }
 
@@ -59,4 +59,6 @@ export function validateRaftConfig(config: RaftConfig): void {
   }
   assert(config.appendBytesMax > 0, "appendBytesMax is positive");
   assert(config.inflightMessagesMax > 0, "inflightMessagesMax is positive");
+  assert(config.inflightBytesMax > 0, "inflightBytesMax is positive");
+  assert(config.uncommittedBytesMax > 0, "uncommittedBytesMax is positive");
 }

@@ -1,6 +1,7 @@
 /**
  * The only door of raft/. `RaftNode` (node.ts) is the algorithm; `Ready` (ready.ts) is what a host
- * has to do for it; ports.ts is what a host lends a replica.
+ * has to do for it; ports.ts is what a host lends a replica. Inside, a message goes through
+ * dispatch.ts to the file of the role that deals with it.
  *
  * Where the paper and the thesis are in the code: elections 5.2, 5.4.1, thesis 4.2.3 and 9.6 in
  * voting, candidate and transitions; replication 5.3 in replication, progress and follower; commit

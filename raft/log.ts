@@ -145,7 +145,7 @@ export class RaftLog {
     let low = this.#base.index - 1;
     let high = Math.min(index, this.lastIndex);
     while (low < high) {
-      const middle = Math.ceil((low + high) / 2);
+      const middle = low + Math.ceil((high - low) / 2);
       if ((this.term(middle) ?? 0) <= term) low = middle;
       else high = middle - 1;
     }
@@ -177,8 +177,8 @@ export class RaftLog {
 
   /**
    * Puts `entries` after `prevIndex`, which is known to match. Entries already here are kept; the
-   * first conflict and all that follows it go (section 5.3). Returns the first new entry's position
-   * in `entries` and whether older ones made room for it.
+   * first conflict and all that follows it go (section 5.3). Returns the entries that are new here,
+   * and where older ones made room for them.
    */
   splice(
     prevIndex: LogIndex,

@@ -4,25 +4,14 @@
  * no I/O and reads no clock: disk, network and state machine are the host's (see `ready.ts` for
  * what the host must do, and in which order).
  */
-import { assert, unreachable } from "./assert.ts";
-import { countOwnVote, handleVoteResponse, tickCandidate } from "./candidate.ts";
+import { assert } from "./assert.ts";
+import { countOwnVote, tickCandidate } from "./candidate.ts";
 import type { RaftConfig } from "./config.ts";
-import {
-  followLeader,
-  handleAppendEntries,
-  handleHeartbeat,
-  handleInstallSnapshot,
-  handleReadIndexResponse,
-  handleTimeoutNow,
-  tickFollower,
-} from "./follower.ts";
+import { receive } from "./dispatch.ts";
+import { tickFollower } from "./follower.ts";
 import {
   advanceCommit,
   canReadNow,
-  handleAppendResponse,
-  handleHeartbeatResponse,
-  handleReadIndex,
-  handleSnapshotResponse,
   startTransfer,
   type TransferStarted,
   tickLeader,
@@ -34,7 +23,6 @@ import {
   leaderIdOf,
   type NodeState,
   publicRole,
-  send,
   sendAfterSync,
 } from "./node-state.ts";
 import {
@@ -49,7 +37,6 @@ import type { Ready } from "./ready.ts";
 import { collectReady, hasReady } from "./ready-collector.ts";
 import { peerOf } from "./replication.ts";
 import { type RaftStatus, statusOf } from "./status.ts";
-import { becomeFollower } from "./transitions.ts";
 import type {
   ClusterTime,
   Configuration,
@@ -61,7 +48,6 @@ import type {
   SnapshotMetadata,
   Term,
 } from "./types.ts";
-import { handleRequestVote } from "./voting.ts";
 
 export type ReadRequested =
   /** Leadership is certain now: read once `index` is applied. */
@@ -108,10 +94,9 @@ export class RaftNode {
 
   step(envelope: Envelope, now: MonotonicMs): void {
     const state = this.#observe(now);
-    const { group, from, to, message } = envelope;
+    const { group, from, to } = envelope;
     if (to !== state.id || from === state.id || group !== state.config.group) return;
-    if (message.kind === "request-vote") handleRequestVote(state, envelope, message);
-    else if (admitTerm(state, envelope)) dispatch(state, envelope);
+    receive(state, envelope);
   }
 
   tick(now: MonotonicMs): void {
@@ -262,109 +247,5 @@ export class RaftNode {
   #observe(now: MonotonicMs): NodeState {
     if (now > this.#state.nowMs) this.#state.nowMs = now;
     return this.#state;
-  }
-}
-
-/**
- * The term gate (section 5.1): a later term makes a follower of anyone, an earlier one is answered
- * only where the answer ends a stale leadership. Returns whether the message is of this term.
- */
-function admitTerm(state: NodeState, envelope: Envelope): boolean {
-  const { from, term, message } = envelope;
-  if (term > state.term) {
-    const isPreVoteGrant =
-      message.kind === "request-vote-response" && message.phase === "pre-vote" && message.granted;
-    // Granted for a term that nobody is in yet.
-    if (isPreVoteGrant) return true;
-    becomeFollower(state, term, 0);
-    return true;
-  }
-  if (term === state.term) return true;
-  switch (message.kind) {
-    case "heartbeat":
-      send(state, from, { kind: "heartbeat-response", readRound: 0 });
-      return false;
-    case "append-entries":
-    case "install-snapshot":
-      // The fields say nothing; the term of the envelope is the answer.
-      sendAfterSync(state, from, {
-        kind: "append-entries-response",
-        result: "rejected",
-        rejectedIndex: 0,
-        hintIndex: 0,
-        hintTerm: 0,
-      });
-      return false;
-    default:
-      return false;
-  }
-}
-
-/** Messages of the current term, by kind; request-vote has been dealt with. */
-function dispatch(state: NodeState, envelope: Envelope): void {
-  const { from, message } = envelope;
-  switch (message.kind) {
-    case "append-entries":
-      followLeader(state, from);
-      handleAppendEntries(state, from, message);
-      return;
-    case "heartbeat":
-      followLeader(state, from);
-      handleHeartbeat(state, from, message);
-      return;
-    case "install-snapshot":
-      followLeader(state, from);
-      handleInstallSnapshot(state, from, message);
-      return;
-    case "timeout-now":
-      followLeader(state, from);
-      handleTimeoutNow(state);
-      return;
-    case "read-index-response":
-      handleReadIndexResponse(state, from, message);
-      return;
-    case "request-vote":
-      return;
-    case "request-vote-response":
-      handleVoteResponse(state, envelope, message);
-      return;
-    case "read-index":
-    case "append-entries-response":
-    case "heartbeat-response":
-    case "install-snapshot-response":
-      dispatchToLeader(state, envelope);
-      return;
-    default:
-      unreachable(message);
-  }
-}
-
-/** Answers, and requests that only a leader can serve. */
-function dispatchToLeader(state: NodeState, { from, message }: Envelope): void {
-  const { role } = state;
-  if (role.kind !== "leader") {
-    if (message.kind !== "read-index") return;
-    send(state, from, { kind: "read-index-response", context: message.context, index: 0 });
-    return;
-  }
-  const peer = peerOf(role, from);
-  // A member that was removed may still be talking.
-  if (peer === undefined) return;
-  peer.heardMs = state.nowMs;
-  switch (message.kind) {
-    case "append-entries-response":
-      handleAppendResponse(state, role, peer, message);
-      return;
-    case "heartbeat-response":
-      handleHeartbeatResponse(state, role, peer, message);
-      return;
-    case "install-snapshot-response":
-      handleSnapshotResponse(state, role, peer, message);
-      return;
-    case "read-index":
-      handleReadIndex(state, role, from, message);
-      return;
-    default:
-      return;
   }
 }

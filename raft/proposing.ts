@@ -59,9 +59,7 @@ export function propose(state: NodeState, payload: Payload): Proposed {
   const { role } = state;
   if (role.kind !== "leader") return { kind: "not-leader", leaderId: leaderIdOf(state) };
   if (role.transfer !== undefined) return TRANSFERRING;
-  // A bound that is smaller than one entry must not stop everything.
-  const isOver = role.uncommittedBytes >= state.config.uncommittedBytesMax;
-  if (isOver && role.uncommittedBytes > 0) return OVERLOADED;
+  if (role.uncommittedBytes >= state.config.uncommittedBytesMax) return OVERLOADED;
   return { kind: "appended", id: appendEntry(state, role, payload) };
 }
 

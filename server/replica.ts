@@ -28,7 +28,7 @@ import {
 import { entryChecksum, type ReceivedSnapshot } from "../storage/index.ts";
 import type { ReadOutcome, ReadRequest, WriteOutcome } from "./gateway.ts";
 import type { Transport, TransportEvents } from "./peer/index.ts";
-import { Bootstrap, checkMember } from "./replica/bootstrap.ts";
+import { Bootstrap, checkMember, mayVoteAtOnce } from "./replica/bootstrap.ts";
 import { EntryChain } from "./replica/entry-chain.ts";
 import { LeaderDuties } from "./replica/leader-duties.ts";
 import type { MembershipView, ReplicaOptions } from "./replica/options.ts";
@@ -68,8 +68,8 @@ export class Replica<Result> implements MembershipView {
     this.#appliedIndex = restored.snapshot?.index ?? 0;
     this.#appliedChecksum = restored.snapshot?.entryChecksum ?? 0;
     this.#chain = new EntryChain(restored);
-    const isFresh = restored.entries.length === 0 && restored.snapshot === undefined;
-    this.#node = new RaftNode(raftConfig(options, isFresh), restored, random, nowMs);
+    const mayVote = mayVoteAtOnce(restored);
+    this.#node = new RaftNode(raftConfig(options, mayVote), restored, random, nowMs);
     const node = this.#node;
     this.#requests = new Requests({
       node,
@@ -91,7 +91,7 @@ export class Replica<Result> implements MembershipView {
       isLinked: (id) => this.#linked.has(id),
     });
     const self = { id: identity.nodeId, incarnation: identity.incarnation };
-    this.#bootstrap = new Bootstrap(node, self, isFresh, nowMs + timing.electionTimeoutMs);
+    this.#bootstrap = new Bootstrap(node, self, mayVote, nowMs + timing.electionTimeoutMs);
     this.#transport = options.openTransport(this.#transportEvents(), this);
     this.#sendMembers();
     this.#timer = clock.every(timing.tickMs, () => this.#tick());

@@ -66,6 +66,7 @@ export async function startServer(
   });
   const http = createHttpServer({
     app,
+    clock,
     logger: log,
     bindAddress: config.listen.host,
     allowedHosts: config.allowedHosts,

@@ -87,6 +87,24 @@ test("a commit index older than the snapshot is raised to it", () => {
   assert.equal(next.storage.restored.hardState.commitIndex, 5);
 });
 
+test("an entry larger than a segment gets a segment that holds it", () => {
+  const run = new ScriptedRun(new SimulatedFileSystem(), 1);
+  run.step(() => run.open());
+  run.step(() => run.append(1, 1, 2));
+  run.step(() => {
+    run.append(1, 3, 1, 100_000);
+    run.append(1, 4, 3);
+  });
+  run.step(() => run.append(1, 7, 3, 40_000));
+  const next = new ScriptedRun(
+    run.fileSystem.restart("nothing", new SeededRandom(1)),
+    1,
+    run.model,
+  );
+  next.recover("reopened");
+  assert.equal(next.model.lastIndex, 9);
+});
+
 test("what is persisted during a write goes out together in the next one", () => {
   const run = new ScriptedRun(new SimulatedFileSystem(), 1);
   run.open();

@@ -31,7 +31,9 @@ function smallLife(): ScriptedRun {
 
 function segmentsOf(fileSystem: SimulatedFileSystem): readonly string[] {
   const names = fileSystem.listSync(DIRECTORY);
-  return names.filter((name) => segmentSequence(name) !== undefined).sort();
+  return names
+    .filter((name) => segmentSequence(name) !== undefined)
+    .sort((a, b) => (a < b ? -1 : 1));
 }
 
 test("every bit of every log segment, used or not, is covered", () => {
@@ -187,7 +189,7 @@ test("a damaged newest snapshot is passed over when the older one and the log re
   assert.equal(next.reports[0]?.kind, "snapshot-skipped");
 });
 
-test("a damaged newest snapshot stops the node when the log has a hole behind the older one", () => {
+test("a damaged newest snapshot stops the node when the log has a hole before it", () => {
   const run = new ScriptedRun(new SimulatedFileSystem(), 1);
   run.step(() => run.open());
   run.step(() => run.append(1, 1, 6, 500));

@@ -93,34 +93,49 @@ async function takeLock(
   directory: string,
   options: DirectoryLockOptions,
 ): Promise<() => Promise<void>> {
-  const staleMs = options.staleMs ?? DEFAULT_STALE_MS;
+  const { host, onCompromised, staleMs = DEFAULT_STALE_MS } = options;
   const lockfilePath = join(directory, LOCK);
-  const settings = {
-    lockfilePath,
-    stale: staleMs,
-    realpath: false,
-    onCompromised: options.onCompromised,
-  };
-  // Twice the stale age, in tries rather than by the clock, which may jump.
-  const triesMax = Math.ceil((2 * staleMs) / RETRY_MS);
-  for (let tries = 0; ; tries += 1) {
-    try {
-      const release = await lockfile.lock(directory, settings);
-      writeOwner(directory, options.host);
-      return release;
-    } catch (error) {
-      if (!isLocked(error)) throw error;
+  const settings = { lockfilePath, stale: staleMs, realpath: false, onCompromised };
+  let release = await tryLock(directory, settings);
+  const owner = release === undefined ? readOwner(directory) : undefined;
+  if (release === undefined) {
+    switch (judge(owner, host)) {
+      case "alive":
+        break;
+      case "dead":
+        removeLock(lockfilePath);
+        release = await tryLock(directory, settings);
+        break;
+      case "unknown":
+        release = await tryLock(directory, { ...settings, retries: untilStale(staleMs) });
+        break;
     }
-    const owner = readOwner(directory);
-    const verdict = judge(owner, options.host);
-    if (verdict === "alive" || tries >= triesMax) {
-      const who =
-        owner === undefined ? "an unknown owner" : `process ${owner.pid} on ${owner.host}`;
-      throw new DirectoryLockedError(`${directory} is in use by ${who}`);
-    }
-    if (verdict === "dead") removeLock(lockfilePath);
-    else await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
+  if (release === undefined) {
+    const who = owner === undefined ? "an unknown owner" : `process ${owner.pid} on ${owner.host}`;
+    throw new DirectoryLockedError(`${directory} is in use by ${who}`);
+  }
+  writeOwner(directory, host);
+  return release;
+}
+
+/** Undefined when somebody else has it. */
+async function tryLock(
+  directory: string,
+  settings: lockfile.LockOptions,
+): Promise<(() => Promise<void>) | undefined> {
+  try {
+    return await lockfile.lock(directory, settings);
+  } catch (error) {
+    if (isLocked(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Twice the stale age, in tries of even distance. */
+function untilStale(staleMs: number): lockfile.LockOptions["retries"] {
+  const retries = Math.ceil((2 * staleMs) / RETRY_MS);
+  return { retries, factor: 1, minTimeout: RETRY_MS, maxTimeout: RETRY_MS, randomize: false };
 }
 
 function isLocked(error: unknown): boolean {
@@ -201,7 +216,7 @@ function pidNamespace(): string {
   }
 }
 
-/** Field 22 of /proc/PID/stat, in clock ticks since boot; undefined when there is no such process. */
+/** Field 22 of /proc/PID/stat, in clock ticks since boot; undefined without such a process. */
 function startTimeOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");

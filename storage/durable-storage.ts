@@ -172,6 +172,8 @@ export class DurableStorage implements Storage {
   ): void {
     if (this.#failed) return;
     assert(!this.#installing, "one snapshot is installed at a time");
+    const newest = this.snapshot?.metadata.index ?? 0;
+    assert(received.description.metadata.index > newest, "an installed snapshot is the newest");
     this.#installing = true;
     const barrier = this.#restartBehind(received.description);
     barrier.done = () => {

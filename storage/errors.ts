@@ -91,15 +91,15 @@ export class HardStateLostError extends Error {
 
   constructor(file: string, offset: number, reason: string) {
     super(
-      `${file} is damaged at byte ${offset}: ${reason}. This node may have voted and can not know ` +
-        "it: never vote again under this identity. Remove the member and let a fresh one join.",
+      `${file} is damaged at byte ${offset}: ${reason}. This node may have voted and can not ` +
+        "know it: never vote again under this identity. Remove the member and let a fresh one join.",
     );
     this.file = file;
     this.offset = offset;
   }
 }
 
-/** A write or sync failed on bytes that were promised: nothing more is promised, the process ends. */
+/** A write or sync failed on promised bytes: nothing more is promised, the process ends. */
 export class StorageFailedError extends Error {
   override readonly name = "StorageFailedError";
   readonly code = "storage-failed";

@@ -122,7 +122,7 @@ export class HardStateFile {
     return this.#writes;
   }
 
-  /** Makes both slots whole and equal, one after the other, so that one is whole at every instant. */
+  /** Makes both slots whole and equal, one after the other: one is whole at every instant. */
   repairSync(slot: HardStateSlot): void {
     for (let i = 0; i < SLOTS; i += 1) {
       const { page, offset } = this.#next(slot);

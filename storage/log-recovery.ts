@@ -15,6 +15,7 @@ import { CorruptionError, IdentityMismatchError, MalformedError } from "./errors
 import { type FileSystem, readFileSync } from "./file-system.ts";
 import { decodeRecords, type LogRecord, type LogStart } from "./record-codec.ts";
 import type { StorageReport } from "./report.ts";
+import { PAGE_BYTES } from "./sector.ts";
 import { type SegmentHeader, segmentName, segmentSequence } from "./segment-header.ts";
 import {
   type ScannedBatch,
@@ -186,8 +187,7 @@ class LogRecovery {
     const history: BegunSegment[] = [{ sequence: newest, header }];
     let previous = header.previousSegment;
     while (previous !== 0 && this.#sequences.includes(previous)) {
-      const bytes = this.#read(previous);
-      const found = scanSegmentHeader(bytes, previous, this.#path(previous));
+      const found = scanSegmentHeader(this.#readHeader(previous), previous, this.#path(previous));
       this.#checkIdentity(found);
       history.push({ sequence: previous, header: found });
       previous = found.previousSegment;
@@ -230,6 +230,17 @@ class LogRecovery {
 
   #read(sequence: number): Buffer {
     return readFileSync(this.#options.fileSystem, this.#path(sequence));
+  }
+
+  /** The first page only: the rest is read when its turn comes. */
+  #readHeader(sequence: number): Buffer {
+    const file = this.#options.fileSystem.openSync(this.#path(sequence), { access: "read" });
+    try {
+      const page = Buffer.alloc(PAGE_BYTES);
+      return page.subarray(0, file.readSync(page, 0));
+    } finally {
+      file.closeSync();
+    }
   }
 
   #path(sequence: number): string {

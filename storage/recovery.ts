@@ -158,7 +158,7 @@ interface FittedLog {
   readonly restart: LogStart | undefined;
 }
 
-/** Makes the log fit the snapshot (section 7, Figure 13): keep what agrees with it, else restart. */
+/** Makes the log fit the snapshot (section 7, Figure 13): keep what agrees, else restart. */
 function fitLog(
   log: RecoveredLog,
   snapshot: StoredSnapshot | undefined,

@@ -97,7 +97,7 @@ function damaged(reason: string): Sector {
   return { state: "damaged", reason };
 }
 
-/** Spreads payload bytes over the sectors of a run that begins at `at`, leaving room for headers. */
+/** Spreads payload bytes over the sectors that begin at `at`, leaving room for headers. */
 export class SectorPayloadWriter {
   readonly #bytes: Buffer;
   #at: number;

@@ -41,7 +41,7 @@ export function encodeSegmentHeader(into: Buffer, header: SegmentHeader): void {
   sealSector(into, 0, { ...place, index: 0, count: 1 });
 }
 
-/** Decodes a header sector that has been found whole; `firstBatch` is in the sector's own header. */
+/** Decodes a header sector found whole; `firstBatch` is in the sector's own header. */
 export function decodeSegmentHeader(
   bytes: Buffer,
   sequence: number,

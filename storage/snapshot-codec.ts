@@ -8,6 +8,7 @@
  * the footer. Nothing may follow it. So every bit of the file is covered, frames can be neither
  * lost nor swapped, and each chunk can be trusted as soon as it has been read.
  */
+import { assert } from "../raft/index.ts";
 import { ByteReader, ByteWriter, putUint32 } from "./bytes.ts";
 import { checksum } from "./checksum.ts";
 import { readConfiguration, writeConfiguration } from "./configuration-codec.ts";
@@ -37,6 +38,7 @@ export interface SnapshotFooter {
 }
 
 export function encodeFrame(kind: number, number: number, payload: Uint8Array): Buffer {
+  assert(payload.length <= FRAME_BYTES_MAX, "a snapshot chunk fits a frame");
   const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + payload.length);
   putUint32(frame, 0, kind);
   putUint32(frame, 4, number);

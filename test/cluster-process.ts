@@ -1,6 +1,6 @@
 /**
- * Real clusters for tests: the compiled servers, on free ports, in a directory of their own. Adds to
- * the launcher what a test does to nodes and asks of them. Whatever is started here is gone when
+ * Real clusters for tests: the compiled servers, on free ports, in a directory of their own. Adds
+ * to the launcher what a test does to nodes and asks of them. Whatever is started here is gone when
  * the test file ends, however it ends.
  */
 import { execFileSync } from "node:child_process";
@@ -35,14 +35,14 @@ export async function startCluster({ nodes, flags = [] }: TestClusterOptions): P
   return cluster;
 }
 
-/** Runs `use` on a cluster that has a leader and takes it away in the end. */
+/** Runs `use` on a cluster whose nodes all serve and takes it away in the end. */
 export async function withCluster(
   options: TestClusterOptions,
   use: (cluster: Cluster) => Promise<void>,
 ): Promise<void> {
   const cluster = await startCluster(options);
   try {
-    await cluster.leader(PATIENCE_MS);
+    await cluster.settled(PATIENCE_MS);
     await use(cluster);
     cluster.assertAlive();
   } finally {

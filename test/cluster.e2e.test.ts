@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { errorBodySchema, putResponseSchema, recordSchema } from "../clients/contract.ts";
 import {
   ask,
@@ -11,6 +11,7 @@ import {
   PATIENCE_MS,
   ROOT,
   readOwnRecord,
+  startCluster,
   until,
   withCluster,
 } from "./cluster-process.ts";
@@ -46,52 +47,52 @@ async function put(cluster: Cluster, id: number, key: string, value: string) {
 }
 
 describe("three nodes", () => {
+  let shared: Cluster;
+  before(async () => {
+    shared = await startCluster({ nodes: 3 });
+    await shared.settled(PATIENCE_MS);
+  });
+  after(() => shared.dispose());
+
   test("the README's curl lines work as pasted", { skip: !hasCurl }, async () => {
-    await withCluster({ nodes: 3 }, async (cluster) => {
-      const answers = readmeLines(cluster).map(shell);
-      assert.equal(answers.length, 5);
-      const [written = "", read = "", raw, listed = "", deleted = ""] = answers;
-      assert.equal(JSON.parse(written).version, 1);
-      assert.equal(recordSchema.parse(JSON.parse(read)).value, "hello");
-      assert.equal(raw, "hello");
-      assert.equal(JSON.parse(listed).items[0].key, "greeting");
-      assert.equal(JSON.parse(deleted).deleted, 1);
-    });
+    const answers = readmeLines(shared).map(shell);
+    assert.equal(answers.length, 5);
+    const [written = "", read = "", raw, listed = "", deleted = ""] = answers;
+    assert.equal(JSON.parse(written).version, 1);
+    assert.equal(recordSchema.parse(JSON.parse(read)).value, "hello");
+    assert.equal(raw, "hello");
+    assert.equal(JSON.parse(listed).items[0].key, "greeting");
+    assert.equal(JSON.parse(deleted).deleted, 1);
   });
 
   test("each of the three takes writes and reads, and sees what the others took", async () => {
-    await withCluster({ nodes: 3 }, async (cluster) => {
-      for (const writer of [1, 2, 3]) {
-        await put(cluster, writer, "greeting", `from ${writer}`);
-        for (const reader of [1, 2, 3]) {
-          const { status, body } = await ask(cluster, reader, "/v1/kv/greeting");
-          assert.equal(status, 200, body);
-          assert.equal(recordSchema.parse(JSON.parse(body)).value, `from ${writer}`);
-        }
+    for (const writer of [1, 2, 3]) {
+      await put(shared, writer, "greeting", `from ${writer}`);
+      for (const reader of [1, 2, 3]) {
+        const { status, body } = await ask(shared, reader, "/v1/kv/greeting");
+        assert.equal(status, 200, body);
+        assert.equal(recordSchema.parse(JSON.parse(body)).value, `from ${writer}`);
       }
-    });
+    }
   });
 
   test("a node that does not lead names the leader when it may not forward", async () => {
-    await withCluster({ nodes: 3 }, async (cluster) => {
-      const leader = await cluster.leader();
-      const leaderAddress = cluster.node(leader.nodeId).client;
-      for (const { id } of cluster.nodes) {
-        for (const method of ["PUT", "GET"]) {
-          const init = method === "PUT" ? { method, body: "x" } : { method };
-          const answer = await ask(cluster, id, "/v1/kv/a?forward=false", init);
-          if (id === leader.nodeId) {
-            assert.equal(answer.status, 200, answer.body);
-            continue;
-          }
-          assert.equal(answer.status, 421, answer.body);
-          const { error } = errorBodySchema.parse(JSON.parse(answer.body));
-          assert.equal(error.code, "NOT_LEADER");
-          assert.equal(error.outcome, "not_applied");
-          assert.equal(error.leader, leaderAddress);
+    const leader = await shared.leader();
+    const leaderAddress = shared.node(leader.nodeId).client;
+    for (const { id } of shared.nodes) {
+      for (const init of [{ method: "PUT", body: "x" }, { method: "GET" }]) {
+        const answer = await ask(shared, id, "/v1/kv/a?forward=false", init);
+        if (id === leader.nodeId) {
+          assert.equal(answer.status, 200, answer.body);
+          continue;
         }
+        assert.equal(answer.status, 421, answer.body);
+        const { error } = errorBodySchema.parse(JSON.parse(answer.body));
+        assert.equal(error.code, "NOT_LEADER");
+        assert.equal(error.outcome, "not_applied");
+        assert.equal(error.leader, leaderAddress);
       }
-    });
+    }
   });
 
   for (const signal of ["SIGINT", "SIGTERM"] as const) {

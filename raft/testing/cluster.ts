@@ -28,6 +28,8 @@ export interface ClusterOptions {
   readonly config: Omit<RaftConfig, "id" | "initialConfiguration">;
   /** Clock rates are drawn from 1 - skew to 1 + skew. */
   readonly clockSkew: number;
+  /** This node always draws the shortest election timeout; 0 for none. */
+  readonly hastyNode: NodeId;
   readonly diskMsMax: number;
   /** How many pieces of mail a host may gather before it looks at what came of them. */
   readonly gatherMax: number;
@@ -50,8 +52,13 @@ interface Site {
   /** How long one flush may take. */
   diskMsMax: number;
   diskFreeAtMs: number;
+  /** What happens while the next batch is on its way to the disk. */
+  atNextWrite: (() => void) | undefined;
   isSaving: boolean;
 }
+
+/** Larger draws are not about election timeouts. */
+const LONGEST_DRAW_MS = 10_000;
 
 export function initialConfiguration(voters: number): Configuration {
   const members = Array.from({ length: voters }, (_, at) => member(at + 1, "voter"));
@@ -175,6 +182,11 @@ export class Cluster implements HostOwner {
     this.#queue.after(durationMs, () => this.#wake(site));
   }
 
+  /** Runs `run` while the next batch of the host is under way, at a random moment of that. */
+  atNextWrite(host: Host, run: () => void): void {
+    this.#site(host.id).atNextWrite = run;
+  }
+
   endStall(host: Host): void {
     const site = this.#site(host.id);
     if (site.stalledUntilMs <= this.nowMs) return;
@@ -210,6 +222,13 @@ export class Cluster implements HostOwner {
     const site = this.#site(host.id);
     const boot = host.boot;
     const delayMs = this.#diskRandom.next() * site.diskMsMax;
+    const { atNextWrite } = site;
+    site.atNextWrite = undefined;
+    if (atNextWrite !== undefined) {
+      this.#queue.after(delayMs * this.#diskRandom.next(), () => {
+        if (host.isUp && host.boot === boot) atNextWrite();
+      });
+    }
     site.diskFreeAtMs = Math.max(site.diskFreeAtMs, this.nowMs + delayMs);
     this.#queue.after(site.diskFreeAtMs - this.nowMs, () => {
       if (!host.isUp || host.boot !== boot) return;
@@ -258,7 +277,9 @@ export class Cluster implements HostOwner {
       initialConfiguration: isMember ? initialConfiguration(options.voters) : { members: [] },
     };
     validateRaftConfig(config);
-    const random = this.fork(`node ${id}`);
+    const own = this.fork(`node ${id}`);
+    const hasty = { below: (limit: number) => (limit > LONGEST_DRAW_MS ? own.below(limit) : 0) };
+    const random = id === options.hastyNode ? hasty : own;
     this.#sites.set(id, {
       host: new Host({ config, history: this.history, owner: this, random }),
       clockOffsetMs: this.#hostRandom.below(100_000),
@@ -269,6 +290,7 @@ export class Cluster implements HostOwner {
       tickIsLate: false,
       diskMsMax: options.diskMsMax,
       diskFreeAtMs: 0,
+      atNextWrite: undefined,
       isSaving: false,
     });
   }

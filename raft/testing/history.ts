@@ -16,7 +16,7 @@ export class ViolationError extends Error {
   trace: readonly string[] = [];
 }
 
-export function require(condition: boolean, explain: () => string): asserts condition {
+export function mustHold(condition: boolean, explain: () => string): asserts condition {
   if (!condition) throw new ViolationError(explain());
 }
 

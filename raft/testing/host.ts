@@ -15,7 +15,7 @@ import type { Ready } from "../ready.ts";
 import type { CommandEntry, Entry, HardState, LogIndex, MonotonicMs, NodeId } from "../types.ts";
 import { Disk, type SnapshotImage } from "./disk.ts";
 import { formatId } from "./format.ts";
-import { type History, require, type Watched } from "./history.ts";
+import { type History, mustHold, type Watched } from "./history.ts";
 import * as check from "./invariants.ts";
 import { ConfigurationStack, LogImage } from "./log-image.ts";
 
@@ -143,7 +143,7 @@ export class Host {
   turn(): void {
     const life = this.#alive();
     for (let count = 0; life.node.hasReady(); count += 1) {
-      require(count < READYS_MAX, () => `node ${this.id} always has one more Ready`);
+      mustHold(count < READYS_MAX, () => `node ${this.id} always has one more Ready`);
       this.#handle(life, life.node.ready());
       if (this.#life !== life) return;
     }
@@ -231,17 +231,21 @@ export class Host {
   #checkSequence(life: Life, ready: Ready): void {
     const needs = ready.hasPersist || ready.messagesAfterSync.length > 0;
     const expected = life.sequence + (needs ? 1 : 0);
-    require(ready.persistSequence === expected, () =>
-      `node ${this.id}: persist sequence ${ready.persistSequence} where ${expected} is due`);
+    mustHold(
+      ready.persistSequence === expected,
+      () => `node ${this.id}: persist sequence ${ready.persistSequence} where ${expected} is due`,
+    );
     const hasContent =
       ready.hardState !== undefined || ready.entries.length > 0 || ready.snapshot !== undefined;
-    require(ready.hasPersist === hasContent, () => `node ${this.id}: hasPersist is wrong`);
+    mustHold(ready.hasPersist === hasContent, () => `node ${this.id}: hasPersist is wrong`);
     const { hardState } = ready;
     if (hardState === undefined) return;
     const last = life.hardState;
     const changed = hardState.term !== last.term || hardState.vote !== last.vote;
-    require(!changed || ready.mustSyncHardState, () =>
-      `node ${this.id}: term or vote changed without mustSyncHardState`);
+    mustHold(
+      !changed || ready.mustSyncHardState,
+      () => `node ${this.id}: term or vote changed without mustSyncHardState`,
+    );
     life.hardState = hardState;
   }
 
@@ -249,8 +253,10 @@ export class Host {
     life.sequence = ready.persistSequence;
     const { snapshot } = ready;
     const image = snapshot === undefined ? undefined : life.received.get(formatId(snapshot));
-    require(snapshot === undefined || image !== undefined, () =>
-      `node ${this.id} is to install a snapshot it never received`);
+    mustHold(
+      snapshot === undefined || image !== undefined,
+      () => `node ${this.id} is to install a snapshot it never received`,
+    );
     if (image !== undefined) life.received.clear();
     this.disk.write({
       sequence: ready.persistSequence,
@@ -265,7 +271,7 @@ export class Host {
   #apply(life: Life, entries: readonly Entry[]): void {
     const last = entries.at(-1);
     if (last === undefined) return;
-    require(!this.disk.isInstalling, () => `node ${this.id} applies during an install`);
+    mustHold(!this.disk.isInstalling, () => `node ${this.id} applies during an install`);
     check.stateMachineSafety(this.#options.history, life, entries);
     for (const entry of entries) if (entry.type === "command") life.commands.push(entry);
     life.appliedIndex = last.index;
@@ -275,7 +281,7 @@ export class Host {
 
   #endRead(life: Life, context: number, index: LogIndex | undefined): void {
     const floor = life.reads.get(context);
-    require(floor !== undefined, () => `node ${this.id} ends read ${context} nobody waits for`);
+    mustHold(floor !== undefined, () => `node ${this.id} ends read ${context} nobody waits for`);
     life.reads.delete(context);
     if (index !== undefined) check.readIsFresh(this.#options.history, index, floor);
     this.#options.owner.readEnded(this, context, index);
@@ -286,8 +292,10 @@ export class Host {
     if (envelope.message.kind !== "install-snapshot") return { envelope, snapshot: undefined };
     const { snapshot } = this.disk;
     const { metadata } = envelope.message;
-    require(snapshot !== undefined && snapshot.metadata.index === metadata.index, () =>
-      `node ${this.id} announces snapshot ${formatId(metadata)} it does not have`);
+    mustHold(
+      snapshot !== undefined && snapshot.metadata.index === metadata.index,
+      () => `node ${this.id} announces snapshot ${formatId(metadata)} it does not have`,
+    );
     return { envelope, snapshot };
   }
 

@@ -12,7 +12,7 @@ import type { Entry, LogIndex, SnapshotMetadata, Term } from "../types.ts";
 import { ENTRY_OVERHEAD_BYTES } from "../types.ts";
 import type { Disk, SnapshotImage } from "./disk.ts";
 import { formatConfiguration, formatEntry, formatEnvelope, formatId } from "./format.ts";
-import { type Glimpse, type History, require, type Watched } from "./history.ts";
+import { type Glimpse, type History, mustHold, type Watched } from "./history.ts";
 import type { LogImage } from "./log-image.ts";
 
 /** After every call into the core. */
@@ -43,18 +43,25 @@ export function afterCall(history: History, watched: Watched): void {
 /** After the entries of a Ready were added to `watched.log`. */
 export function afterReady(history: History, watched: Watched): void {
   const { node, log } = watched;
-  require(log.lastIndex === node.lastIndex, () =>
-    `node ${watched.id} handed out entries up to ${log.lastIndex}, its log ends at ${node.lastIndex}`);
+  mustHold(
+    log.lastIndex === node.lastIndex,
+    () =>
+      `node ${watched.id} handed out entries up to ${log.lastIndex}, its log ends at ${node.lastIndex}`,
+  );
   commitMatches(history, watched);
   configurationFollowsLog(history, watched);
 }
 
 /** Terms and commit never go back (Figure 2). */
 function monotonic(watched: Watched, before: Glimpse, now: Glimpse): void {
-  require(now.term >= before.term, () =>
-    `node ${watched.id}: term went back from ${before.term} to ${now.term}`);
-  require(now.commitIndex >= before.commitIndex, () =>
-    `node ${watched.id}: commit went back from ${before.commitIndex} to ${now.commitIndex}`);
+  mustHold(
+    now.term >= before.term,
+    () => `node ${watched.id}: term went back from ${before.term} to ${now.term}`,
+  );
+  mustHold(
+    now.commitIndex >= before.commitIndex,
+    () => `node ${watched.id}: commit went back from ${before.commitIndex} to ${now.commitIndex}`,
+  );
 }
 
 /** Election safety (section 5.2): at most one leader in a term, ever. */
@@ -62,21 +69,28 @@ function electionSafety(history: History, watched: Watched): void {
   if (watched.node.role !== "leader") return;
   const term = watched.node.term;
   const known = history.leaders.get(term);
-  require(known === undefined || known === watched.id, () =>
-    `two leaders in term ${term}: ${known} and ${watched.id}`);
+  mustHold(
+    known === undefined || known === watched.id,
+    () => `two leaders in term ${term}: ${known} and ${watched.id}`,
+  );
   history.leaders.set(term, watched.id);
   const hardState = watched.disk.hardState;
-  require(hardState.term === term && hardState.vote === watched.id, () =>
-    `node ${watched.id} leads term ${term} before its own vote is durable`);
+  mustHold(
+    hardState.term === term && hardState.vote === watched.id,
+    () => `node ${watched.id} leads term ${term} before its own vote is durable`,
+  );
 }
 
 /** Leader completeness (section 5.4.3): what older terms committed is in a new leader's log. */
 function leaderCompleteness(history: History, watched: Watched): void {
   for (const [term, index] of history.committedBy) {
     if (term >= watched.node.term) continue;
-    require(holds(history, watched.log, index), () =>
-      `node ${watched.id} leads term ${watched.node.term} without entry ${index} ` +
-      `committed in term ${term}`);
+    mustHold(
+      holds(history, watched.log, index),
+      () =>
+        `node ${watched.id} leads term ${watched.node.term} without entry ${index} ` +
+        `committed in term ${term}`,
+    );
   }
 }
 
@@ -85,36 +99,48 @@ function leaderCommits(history: History, watched: Watched, now: Glimpse): void {
   const { node, log, id } = watched;
   const index = now.commitIndex;
   const entryTerm = log.termAt(index);
-  require(entryTerm === now.term, () =>
-    `leader ${id} of term ${now.term} committed ${index} of term ${entryTerm} by counting ` +
-    "(section 5.4.2)");
+  mustHold(
+    entryTerm === now.term,
+    () =>
+      `leader ${id} of term ${now.term} committed ${index} of term ${entryTerm} by counting ` +
+      "(section 5.4.2)",
+  );
   const voters = node.configuration.members.filter((member) => member.role === "voter");
   let durable = 0;
   for (const voter of voters) {
     const disk = history.disks.get(voter.id);
     if (disk !== undefined && isDurable(disk, index, now.term)) durable += 1;
   }
-  require(durable > voters.length / 2, () =>
-    `leader ${id} committed ${index} which is durable on ${durable} of ${voters.length} voters`);
+  mustHold(
+    durable > voters.length / 2,
+    () =>
+      `leader ${id} committed ${index} which is durable on ${durable} of ${voters.length} voters`,
+  );
   commitIs(history, watched, index);
   for (let next = history.maxCommitted + 1; next <= index; next += 1) {
     const term = log.termAt(next);
-    require(term !== undefined, () => `leader ${id} committed ${next} which it does not hold`);
+    mustHold(term !== undefined, () => `leader ${id} committed ${next} which it does not hold`);
     history.committed.push(term);
   }
   history.committedBy.set(now.term, Math.max(index, history.committedBy.get(now.term) ?? 0));
   for (const other of history.running.values()) {
     if (other.node.role !== "leader" || other.node.term <= now.term) continue;
-    require(holds(history, other.log, index), () =>
-      `leader ${other.id} of term ${other.node.term} lacks ${index}, committed in ${now.term}`);
+    mustHold(
+      holds(history, other.log, index),
+      () =>
+        `leader ${other.id} of term ${other.node.term} lacks ${index}, committed in ${now.term}`,
+    );
   }
 }
 
 /** Nobody but a leader is ever the first to commit. */
 function followerCommits(history: History, watched: Watched, now: Glimpse): void {
-  require(now.commitIndex <= history.maxCommitted, () =>
-    `node ${watched.id} committed ${now.commitIndex}, no leader committed more than ` +
-    `${history.maxCommitted}`);
+  mustHold(
+    now.commitIndex <= history.maxCommitted,
+    () =>
+      `node ${watched.id} committed ${now.commitIndex}, no leader committed more than ` +
+      `${history.maxCommitted}`,
+  );
 }
 
 /** State-machine safety, seen from the commit index: everybody commits the same entries. */
@@ -125,9 +151,12 @@ function commitMatches(history: History, watched: Watched): void {
 function commitIs(history: History, watched: Watched, index: LogIndex): void {
   if (index > history.maxCommitted) return;
   const term = watched.log.termAt(index);
-  require(term === undefined || term === history.committed[index], () =>
-    `node ${watched.id} committed ${index} of term ${term}, ` +
-    `term ${history.committed[index]} was committed there`);
+  mustHold(
+    term === undefined || term === history.committed[index],
+    () =>
+      `node ${watched.id} committed ${index} of term ${term}, ` +
+      `term ${history.committed[index]} was committed there`,
+  );
 }
 
 /**
@@ -137,12 +166,17 @@ function commitIs(history: History, watched: Watched, index: LogIndex): void {
 function configurationFollowsLog(history: History, watched: Watched): void {
   const mine = watched.node.configuration;
   const logged = watched.configurations.newest;
-  require(mine === logged || formatConfiguration(mine) === formatConfiguration(logged), () =>
-    `node ${watched.id} uses members ${formatConfiguration(mine)}, ` +
-    `its log says ${formatConfiguration(logged)}`);
+  mustHold(
+    mine === logged || formatConfiguration(mine) === formatConfiguration(logged),
+    () =>
+      `node ${watched.id} uses members ${formatConfiguration(mine)}, ` +
+      `its log says ${formatConfiguration(logged)}`,
+  );
   const uncommitted = watched.configurations.countAbove(history.maxCommitted);
-  require(uncommitted <= 1, () =>
-    `node ${watched.id} holds ${uncommitted} configurations that nobody committed`);
+  mustHold(
+    uncommitted <= 1,
+    () => `node ${watched.id} holds ${uncommitted} configurations that nobody committed`,
+  );
 }
 
 /**
@@ -164,10 +198,14 @@ export function logMatching(history: History, log: LogImage, entries: readonly E
       ofTerm.set(entry.index, { entry, prevTerm: before });
       continue;
     }
-    require(known.entry === entry || formatEntry(known.entry) === formatEntry(entry), () =>
-      `two entries under one name: ${formatEntry(known.entry)} and ${formatEntry(entry)}`);
-    require(before === undefined || known.prevTerm === undefined || known.prevTerm === before, () =>
-      `${formatId(entry)} stands behind term ${before} here and ${known.prevTerm} there`);
+    mustHold(
+      known.entry === entry || formatEntry(known.entry) === formatEntry(entry),
+      () => `two entries under one name: ${formatEntry(known.entry)} and ${formatEntry(entry)}`,
+    );
+    mustHold(
+      before === undefined || known.prevTerm === undefined || known.prevTerm === before,
+      () => `${formatId(entry)} stands behind term ${before} here and ${known.prevTerm} there`,
+    );
   }
 }
 
@@ -175,13 +213,15 @@ export function logMatching(history: History, log: LogImage, entries: readonly E
 export function logGrows(watched: Watched, entries: readonly Entry[], ledBefore: boolean): void {
   const first = entries[0];
   if (first === undefined) return;
-  require(!ledBefore || first.index === watched.log.lastIndex + 1, () =>
-    `leader ${watched.id} replaced ${first.index}, its log ended at ${watched.log.lastIndex}`);
+  mustHold(
+    !ledBefore || first.index === watched.log.lastIndex + 1,
+    () => `leader ${watched.id} replaced ${first.index}, its log ended at ${watched.log.lastIndex}`,
+  );
   let term = watched.log.termAt(first.index - 1) ?? 0;
   let time = watched.log.entries[first.index - 1 - watched.log.firstIndex]?.time ?? 0;
   for (const entry of entries) {
-    require(entry.term >= term, () => `terms fall in a log at ${formatEntry(entry)}`);
-    require(entry.time >= time, () => `cluster time falls in a log at ${formatEntry(entry)}`);
+    mustHold(entry.term >= term, () => `terms fall in a log at ${formatEntry(entry)}`);
+    mustHold(entry.time >= time, () => `cluster time falls in a log at ${formatEntry(entry)}`);
     term = entry.term;
     time = entry.time;
   }
@@ -195,21 +235,30 @@ export function stateMachineSafety(
 ): void {
   let expected = watched.appliedIndex + 1;
   for (const entry of entries) {
-    require(entry.index === expected, () =>
-      `node ${watched.id} was to apply ${expected}, was given ${entry.index}`);
-    require(entry.index <= watched.node.commitIndex, () =>
-      `node ${watched.id} was given ${entry.index} above its commit ${watched.node.commitIndex}`);
-    require(isDurable(watched.disk, entry.index, entry.term), () =>
-      `node ${watched.id} was given ${formatId(entry)} which is not on its own disk`);
+    mustHold(
+      entry.index === expected,
+      () => `node ${watched.id} was to apply ${expected}, was given ${entry.index}`,
+    );
+    mustHold(
+      entry.index <= watched.node.commitIndex,
+      () =>
+        `node ${watched.id} was given ${entry.index} above its commit ${watched.node.commitIndex}`,
+    );
+    mustHold(
+      isDurable(watched.disk, entry.index, entry.term),
+      () => `node ${watched.id} was given ${formatId(entry)} which is not on its own disk`,
+    );
     if (entry.index === history.applied.length) {
       history.applied.push(entry);
       if (entry.type === "command") history.commands.push(entry);
       history.commandsUpTo.push(history.commands.length);
     }
     const known = history.applied[entry.index];
-    require(known === entry ||
-      (known !== undefined && formatEntry(known) === formatEntry(entry)), () =>
-      `node ${watched.id} applied ${formatEntry(entry)}, others ${known && formatEntry(known)}`);
+    mustHold(
+      known === entry || (known !== undefined && formatEntry(known) === formatEntry(entry)),
+      () =>
+        `node ${watched.id} applied ${formatEntry(entry)}, others ${known && formatEntry(known)}`,
+    );
     expected += 1;
   }
 }
@@ -217,28 +266,40 @@ export function stateMachineSafety(
 /** A snapshot restores exactly the state that applying the log up to it gives (section 7). */
 export function snapshotIsPrefix(history: History, image: SnapshotImage): void {
   const { index, term } = image.metadata;
-  require(history.committed[index] === term, () =>
-    `snapshot ${formatId(image.metadata)}, but ${index} committed in ${history.committed[index]}`);
+  mustHold(
+    history.committed[index] === term,
+    () =>
+      `snapshot ${formatId(image.metadata)}, but ${index} committed in ${history.committed[index]}`,
+  );
   const length = history.commandsUpTo[index];
-  require(length === image.commands.length, () =>
-    `snapshot ${formatId(image.metadata)} holds ${image.commands.length} commands, not ${length}`);
-  require(image.commands.every(
-    (command, at) => command.index === history.commands[at]?.index,
-  ), () => `snapshot ${formatId(image.metadata)} holds other commands than were applied`);
+  mustHold(
+    length === image.commands.length,
+    () =>
+      `snapshot ${formatId(image.metadata)} holds ${image.commands.length} commands, not ${length}`,
+  );
+  mustHold(
+    image.commands.every((command, at) => command.index === history.commands[at]?.index),
+    () => `snapshot ${formatId(image.metadata)} holds other commands than were applied`,
+  );
 }
 
 /** The configuration in a snapshot is the newest at or below its index. */
 export function snapshotCarriesConfiguration(history: History, metadata: SnapshotMetadata): void {
   for (let index = metadata.index; index > metadata.configurationIndex; index -= 1) {
-    require(history.applied[index]?.type !== "conf-change", () =>
-      `snapshot ${formatId(metadata)} says configuration ${metadata.configurationIndex}, ` +
-      `there is one at ${index}`);
+    mustHold(
+      history.applied[index]?.type !== "conf-change",
+      () =>
+        `snapshot ${formatId(metadata)} says configuration ${metadata.configurationIndex}, ` +
+        `there is one at ${index}`,
+    );
   }
   const entry = history.applied[metadata.configurationIndex];
   if (entry === undefined) return;
-  require(entry.type === "conf-change" &&
-    formatConfiguration(entry.configuration) === formatConfiguration(metadata.configuration), () =>
-    `snapshot ${formatId(metadata)} carries members it should not`);
+  mustHold(
+    entry.type === "conf-change" &&
+      formatConfiguration(entry.configuration) === formatConfiguration(metadata.configuration),
+    () => `snapshot ${formatId(metadata)} carries members it should not`,
+  );
 }
 
 /**
@@ -252,24 +313,33 @@ export function promiseIsDurable(history: History, disk: Disk, envelope: Envelop
   switch (message.kind) {
     case "request-vote":
       if (message.phase === "pre-vote") return;
-      require(hardState.term > term ||
-        (hardState.term === term && hardState.vote === from), explain);
+      mustHold(
+        hardState.term > term || (hardState.term === term && hardState.vote === from),
+        explain,
+      );
       // Once another one leads the term, its entries may replace the tail; the request is void.
       if (hardState.term > term || (history.leaders.get(term) ?? from) !== from) return;
-      require(isDurable(disk, message.lastLogIndex, message.lastLogTerm), explain);
+      mustHold(isDurable(disk, message.lastLogIndex, message.lastLogTerm), explain);
       return;
     case "request-vote-response":
       if (message.phase === "pre-vote" || !message.granted) return;
-      require(hardState.term > term || (hardState.term === term && hardState.vote === to), explain);
+      mustHold(
+        hardState.term > term || (hardState.term === term && hardState.vote === to),
+        explain,
+      );
       return;
     case "append-entries-response":
       if (message.result === "rejected") return;
-      require(hardState.term >= term, explain);
+      mustHold(hardState.term >= term, explain);
       if (hardState.term === term) matchIsDurable(history, disk, envelope, message.matchIndex);
       return;
+    case "heartbeat-response":
+      // Round 0 answers a stale leader and confirms nothing.
+      mustHold(message.readRound === 0 || hardState.term >= term, explain);
+      return;
     case "install-snapshot-response":
-      require(hardState.term >= term, explain);
-      require(hardState.term > term || disk.log.lastIndex >= message.matchIndex, explain);
+      mustHold(hardState.term >= term, explain);
+      mustHold(hardState.term > term || disk.log.lastIndex >= message.matchIndex, explain);
       return;
     default:
       return;
@@ -283,14 +353,18 @@ function matchIsDurable(
   envelope: Envelope,
   matchIndex: LogIndex,
 ): void {
-  require(disk.log.lastIndex >= matchIndex, () =>
-    `acknowledged ${matchIndex} with a durable log up to ${disk.log.lastIndex}`);
+  mustHold(
+    disk.log.lastIndex >= matchIndex,
+    () => `acknowledged ${matchIndex} with a durable log up to ${disk.log.lastIndex}`,
+  );
   const leader = history.running.get(history.leaders.get(envelope.term) ?? 0);
   if (leader === undefined || leader.node.term !== envelope.term) return;
   const theirs = leader.log.termAt(matchIndex);
   const mine = disk.log.termAt(matchIndex);
-  require(theirs === undefined || mine === undefined || theirs === mine, () =>
-    `${formatEnvelope(envelope)}: holds term ${mine} there, the leader ${theirs}`);
+  mustHold(
+    theirs === undefined || mine === undefined || theirs === mine,
+    () => `${formatEnvelope(envelope)}: holds term ${mine} there, the leader ${theirs}`,
+  );
 }
 
 /**
@@ -299,21 +373,29 @@ function matchIsDurable(
  * tell: commits they were not told of count too.
  */
 export function readIsFresh(history: History, index: LogIndex, floor: LogIndex): void {
-  require(index >= floor, () => `a read was confirmed at ${index}, ${floor} was committed before`);
-  require(index <= history.maxCommitted, () => `a read was confirmed at ${index}, not committed`);
+  mustHold(index >= floor, () => `a read was confirmed at ${index}, ${floor} was committed before`);
+  mustHold(index <= history.maxCommitted, () => `a read was confirmed at ${index}, not committed`);
 }
 
 /** What a restart brings back is what the disk had promised (Figure 2, "persistent state"). */
 export function restartKeepsPromises(watched: Watched): void {
   const { node, disk } = watched;
-  require(node.term >= disk.hardState.term, () =>
-    `node ${watched.id} came back in term ${node.term}, durable was ${disk.hardState.term}`);
-  require(node.lastIndex === disk.log.lastIndex, () =>
-    `node ${watched.id} came back with ${node.lastIndex} entries of ${disk.log.lastIndex}`);
-  require(node.commitIndex >= disk.snapshotIndex, () =>
-    `node ${watched.id} came back with commit ${node.commitIndex} below its snapshot`);
-  require(node.commitIndex <= node.lastIndex, () =>
-    `node ${watched.id} came back with commit ${node.commitIndex} behind its log`);
+  mustHold(
+    node.term >= disk.hardState.term,
+    () => `node ${watched.id} came back in term ${node.term}, durable was ${disk.hardState.term}`,
+  );
+  mustHold(
+    node.lastIndex === disk.log.lastIndex,
+    () => `node ${watched.id} came back with ${node.lastIndex} entries of ${disk.log.lastIndex}`,
+  );
+  mustHold(
+    node.commitIndex >= disk.snapshotIndex,
+    () => `node ${watched.id} came back with commit ${node.commitIndex} below its snapshot`,
+  );
+  mustHold(
+    node.commitIndex <= node.lastIndex,
+    () => `node ${watched.id} came back with commit ${node.commitIndex} behind its log`,
+  );
 }
 
 /** An append carries no more than it may, but always at least one entry. */
@@ -322,7 +404,7 @@ export function appendIsBounded(envelope: Envelope, appendBytesMax: number): voi
   if (message.kind !== "append-entries" || message.entries.length < 2) return;
   let bytes = 0;
   for (const entry of message.entries) bytes += entryBytes(entry);
-  require(bytes <= appendBytesMax, () => `too big: ${bytes} bytes in ${formatEnvelope(envelope)}`);
+  mustHold(bytes <= appendBytesMax, () => `too big: ${bytes} bytes in ${formatEnvelope(envelope)}`);
 }
 
 function entryBytes(entry: Entry): number {

@@ -10,7 +10,7 @@ import { SeededRandom } from "../random.ts";
 import type { EntryId, NodeId } from "../types.ts";
 import { Cluster, type ClusterOptions, member } from "./cluster.ts";
 import type { Coverage } from "./coverage.ts";
-import { require, ViolationError } from "./history.ts";
+import { mustHold, ViolationError } from "./history.ts";
 import type { Host } from "./host.ts";
 import { CALM, type NetworkFaults } from "./network.ts";
 
@@ -19,7 +19,10 @@ const HEARTBEAT_MS = 50;
 const ELECTION_TIMEOUT_MS = 250;
 /** Five of the longest election timeouts. */
 const ELECTION_MS_MAX = 10 * ELECTION_TIMEOUT_MS;
-const CONVERGENCE_MS_MAX = 12 * ELECTION_TIMEOUT_MS;
+/** In calm, somebody appends or applies something at least this often until all have all. */
+const PROGRESS_MS_MAX = 6 * ELECTION_TIMEOUT_MS;
+const CALM_MS_MAX = 60_000;
+const TWO_LEADERS_CHECK_MS = 5;
 const RECENTLY_REPORTED_LINES = 60;
 
 /** Every kind of fault and of rare event; all must fire over a whole test run. */
@@ -33,8 +36,10 @@ export const KINDS = [
   "partition split",
   "partition isolate",
   "partition one-way",
+  "partition link",
   "crash",
   "crash all",
+  "crash at a write",
   "crash with unsynced batches",
   "crash with a torn tail",
   "restart",
@@ -58,6 +63,7 @@ export const KINDS = [
   "read no-leader",
   "read served",
   "read aborted",
+  "read with two leaders",
 ] as const;
 
 /** What the nemesis may do in this run. */
@@ -71,12 +77,21 @@ interface Plan {
   readonly transfers: boolean;
 }
 
-type Fault = "split" | "isolate" | "one-way" | "crash" | "crash all" | "stall" | "slow disk";
+type Fault =
+  | "split"
+  | "isolate"
+  | "one-way"
+  | "link"
+  | "crash"
+  | "crash all"
+  | "stall"
+  | "slow disk";
 
 const FAULTS: readonly Fault[] = [
   "split",
   "isolate",
   "one-way",
+  "link",
   "crash",
   "crash all",
   "stall",
@@ -166,6 +181,7 @@ function drawOptions(seed: number, random: SeededRandom, trace: boolean): Cluste
       uncommittedBytesMax: pick(random, [600, 64 * 1024 * 1024]),
     },
     // Two clocks drift apart by at most twice the skew: that must stay within the bound.
+    hastyNode: pick(random, [0, 1, 2]),
     clockSkew: leaseDriftBound === undefined ? pick(random, [0, 0.1]) : leaseDriftBound / 2.1,
     diskMsMax: pick(random, [1, 5, 30]),
     gatherMax: pick(random, [1, 2, 8]),
@@ -207,6 +223,7 @@ class Clients {
     this.#plan = plan;
     this.#random = cluster.fork("clients");
     this.#next();
+    this.#watchLeaders();
   }
 
   stop(): void {
@@ -219,6 +236,20 @@ class Clients {
       if (this.#isStopped) return;
       this.#request();
       this.#next();
+    });
+  }
+
+  /** Two nodes believe to lead: the one that does gets a write, and both are asked to read. */
+  #watchLeaders(): void {
+    this.#cluster.after(TWO_LEADERS_CHECK_MS, () => {
+      if (this.#isStopped) return;
+      this.#watchLeaders();
+      const leaders = this.#cluster.running.filter((host) => host.node.role === "leader");
+      const newest = this.#cluster.leader;
+      if (leaders.length < 2 || newest === undefined) return;
+      this.#propose(newest);
+      for (const host of leaders) this.#cluster.read(host);
+      this.#cluster.coverage.count("read with two leaders");
     });
   }
 
@@ -273,7 +304,14 @@ class Clients {
     if (!this.#plan.transfers) return;
     const to = pick(this.#random, this.#cluster.hosts).id;
     const started = this.#cluster.ask(host, (node, now) => node.transferLeadership(to, now));
-    if (started !== undefined) this.#cluster.coverage.count(`transfer ${started}`);
+    if (started === undefined) return;
+    this.#cluster.coverage.count(`transfer ${started}`);
+    // The old leader may be the last to hear of the new one.
+    if (started === "started" && this.#plan.faults.includes("link")) {
+      this.#cluster.after(5 * this.#random.next(), () => {
+        if (!this.#isStopped) this.#cluster.network.block(to, host.id);
+      });
+    }
   }
 }
 
@@ -318,8 +356,11 @@ class Nemesis {
       case "one-way":
         this.#partition(fault, victim);
         break;
+      case "link":
+        this.#cutLink(leader ?? victim, anyone);
+        break;
       case "crash":
-        this.#crash(victim, 400 * this.#random.next());
+        this.#crashSomehow(victim);
         break;
       case "crash all":
         this.#cluster.coverage.count("crash all");
@@ -350,6 +391,29 @@ class Nemesis {
       }
     }
     this.#later(800 * this.#random.next(), () => network.heal());
+  }
+
+  /** The two do not hear each other, everybody else hears both. */
+  #cutLink(one: Host, other: Host): void {
+    const { network, coverage } = this.#cluster;
+    coverage.count("partition link");
+    network.block(one.id, other.id);
+    network.block(other.id, one.id);
+    this.#later(800 * this.#random.next(), () => network.heal());
+  }
+
+  /** At once or in the middle of a write; back soon or after the others have gone on. */
+  #crashSomehow(host: Host): void {
+    const downMs = pick(this.#random, [30, 400]) * this.#random.next();
+    if (chance(this.#random, 0.4)) {
+      this.#crash(host, downMs);
+      return;
+    }
+    this.#cluster.atNextWrite(host, () => {
+      if (this.#isStopped) return;
+      this.#cluster.coverage.count("crash at a write");
+      this.#crash(host, downMs);
+    });
   }
 
   #crash(host: Host, downMs: number): void {
@@ -388,25 +452,37 @@ function healAndConverge(cluster: Cluster): void {
     cluster.restart(host);
   }
   const deadlineMs = cluster.nowMs + ELECTION_MS_MAX;
-  while (!hasWorkingLeader(cluster)) {
-    require(cluster.nowMs < deadlineMs, () => `no leader after ${ELECTION_MS_MAX} ms of calm`);
+  while (!hasFollowedLeader(cluster)) {
+    mustHold(cluster.nowMs < deadlineMs, () => `no leader after ${ELECTION_MS_MAX} ms of calm`);
     cluster.run(HEARTBEAT_MS);
   }
-  const convergedByMs = cluster.nowMs + CONVERGENCE_MS_MAX;
   let lastWord: EntryId | undefined;
+  let held = "";
+  let progressByMs = cluster.nowMs + PROGRESS_MS_MAX;
   for (;;) {
     cluster.run(HEARTBEAT_MS);
     lastWord = proposeLastWord(cluster, lastWord);
     const missing = whatIsMissing(cluster, lastWord);
     if (missing === undefined) return;
-    require(cluster.nowMs < convergedByMs, () => `not converged: ${missing}`);
+    mustHold(cluster.nowMs < progressByMs, () => `not converged: ${missing}`);
+    // One entry for each flush of a slow disk takes long, and is no reason to give up.
+    const nowHeld = cluster.hosts.map((host) => host.appliedIndex + host.disk.log.lastIndex);
+    if (nowHeld.join() !== held) progressByMs = cluster.nowMs + PROGRESS_MS_MAX;
+    held = nowHeld.join();
+    mustHold(cluster.nowMs < CALM_MS_MAX, () => `not converged for long: ${missing}`);
   }
 }
 
-/** A leader that committed something in its own term: it can serve reads and changes. */
-function hasWorkingLeader(cluster: Cluster): boolean {
+/** A leader that a majority of its voters follows. */
+function hasFollowedLeader(cluster: Cluster): boolean {
   const { leader } = cluster;
-  return leader !== undefined && cluster.history.committedBy.has(leader.node.term);
+  if (leader === undefined) return false;
+  const voters = leader.node.configuration.members.filter(({ role }) => role === "voter");
+  const following = voters.filter(({ id }) => {
+    const node = cluster.history.running.get(id)?.node;
+    return node?.leaderId === leader.id && node.term === leader.node.term;
+  });
+  return following.length > voters.length / 2;
 }
 
 /** One command after the storm; a leader that is deposed before it commits leaves it to the next. */

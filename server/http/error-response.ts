@@ -6,6 +6,7 @@
 import { ERRORS, type ErrorCode } from "../../clients/contract.ts";
 import { unreachable } from "../../raft/index.ts";
 import type { ReadOutcome, WriteOutcome } from "../gateway.ts";
+import type { Used } from "./answer.ts";
 import type { RequestRefusal } from "./refusal.ts";
 
 type ReadRefused = Extract<ReadOutcome, { kind: "refused" }>;
@@ -17,13 +18,15 @@ export interface ErrorExtras {
   /** More members of the answer as JSON text, to follow the error. */
   readonly moreJson?: string | undefined;
   readonly allow?: string | undefined;
+  /** How the read that found this out was confirmed. */
+  readonly used?: Used | undefined;
   /** The connection cannot be used again: what follows on it is not a request. */
   readonly close?: boolean | undefined;
 }
 
 const RETRY_AFTER_SECONDS = "1";
 
-/** Header names and values of an error answer; a fresh object, because the adapter may write to it. */
+/** The headers of an error answer; a fresh object, because the adapter may write to it. */
 export function errorHeaders(code: ErrorCode, extras: ErrorExtras): Record<string, string> {
   const headers: Record<string, string> = {
     "Content-Type": "application/json",
@@ -33,6 +36,7 @@ export function errorHeaders(code: ErrorCode, extras: ErrorExtras): Record<strin
   const { status } = ERRORS[code];
   if (status === 429 || status === 503) headers["Retry-After"] = RETRY_AFTER_SECONDS;
   if (extras.allow !== undefined) headers["Allow"] = extras.allow;
+  if (extras.used !== undefined) headers["X-Raft-Kv-Consistency"] = extras.used;
   if (extras.close === true) headers["Connection"] = "close";
   return headers;
 }

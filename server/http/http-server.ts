@@ -10,14 +10,16 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { Socket } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { LIMITS } from "../../clients/contract.ts";
+import type { Clock } from "../../raft/index.ts";
 import type { App } from "./app.ts";
 import { errorResponse, internalErrorResponse } from "./error-response.ts";
 import type { HttpLogger } from "./logger.ts";
-import { answerBrokenSocket, answerInFlight, answerRefusal } from "./raw-answer.ts";
+import { answerBrokenSocket, answerInFlight, answerRefusal, endGently } from "./raw-answer.ts";
 import { RequestGate } from "./request-gate.ts";
 
 export interface HttpServerOptions {
   readonly app: App;
+  readonly clock: Clock;
   readonly logger: HttpLogger;
   /** The address to listen on. A loopback one answers only to host names it knows. */
   readonly bindAddress: string;
@@ -34,6 +36,8 @@ export interface HttpTimeouts {
   readonly requestMs: number;
   readonly checkMs: number;
   readonly keepAliveMs: number;
+  /** A connection on which nothing moves while an answer is due, or is not being read. */
+  readonly stalledMs: number;
 }
 
 export const HTTP_TIMEOUTS: HttpTimeouts = {
@@ -41,6 +45,7 @@ export const HTTP_TIMEOUTS: HttpTimeouts = {
   requestMs: 15_000,
   checkMs: 1_000,
   keepAliveMs: 65_000,
+  stalledMs: 60_000,
 };
 
 const SOCKETS_MAX = 1_024;
@@ -100,9 +105,10 @@ export class HttpServer {
    */
   drain(deadlineMs: number, done: () => void): void {
     this.#isDraining = true;
-    const deadline = setTimeout(() => this.#server.closeAllConnections(), deadlineMs);
+    const { clock } = this.#options;
+    const deadline = clock.after(deadlineMs, () => this.#server.closeAllConnections());
     this.#server.close(() => {
-      clearTimeout(deadline);
+      deadline.cancel();
       done();
     });
     for (const socket of this.#sockets) this.#retire(socket);
@@ -114,7 +120,8 @@ export class HttpServer {
       // Connected and silent. node:http takes it for busy, so it would hold up the end.
       if (socket.bytesRead === 0) socket.destroy();
     } else if (inFlight.headersSent) {
-      inFlight.once("finish", () => setImmediate(() => this.#server.closeIdleConnections()));
+      const { clock } = this.#options;
+      inFlight.once("finish", () => clock.soon(() => this.#server.closeIdleConnections()));
     } else {
       inFlight.shouldKeepAlive = false;
     }
@@ -146,6 +153,8 @@ export class HttpServer {
       // The gate asks for Host itself, to say so in JSON.
       requireHostHeader: false,
     });
+    // Without it, a client that never reads its answer keeps the answer in our memory.
+    server.timeout = timeouts.stalledMs;
     server.maxConnections = this.#options.socketsMax ?? SOCKETS_MAX;
     // A client that has sent all it wants may half-close and still gets its answer.
     Object.assign(server, { httpAllowHalfOpen: true });
@@ -178,6 +187,8 @@ export class HttpServer {
     }
     this.#socketsByAddress.set(address, count);
     this.#sockets.add(socket);
+    // node:http ends a connection it will not reuse with destroySoon(), which does not wait.
+    socket.destroySoon = () => endGently(socket, this.#options.clock);
     socket.once("close", () => {
       this.#sockets.delete(socket);
       const left = (this.#socketsByAddress.get(address) ?? 1) - 1;
@@ -215,7 +226,7 @@ export class HttpServer {
   }
 }
 
-/** What the parser refuses. The socket cannot be read on: where the next request begins is unknown. */
+/** What the parser refuses. Where the next request begins is unknown, so the socket is done. */
 function onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
   switch (error.code) {
     case "HPE_HEADER_OVERFLOW":

@@ -119,6 +119,7 @@ test("a delete says how many keys went, and what was there", async () => {
   assert.deepEqual(again, { deleted: 0, revision: deleted.revision });
   const missing = await request(port, "GET /v1/kv/gone");
   assert.equal(missing.status, 404);
+  assert.equal(missing.headers.get("x-raft-kv-consistency"), "read-index");
   assert.equal(errorCode(missing), "NOT_FOUND");
 });
 
@@ -140,6 +141,7 @@ test("HEAD answers as GET does, without the body", async () => {
   assert.equal(await response.text(), "");
   const missing = await fetch(`http://127.0.0.1:${port}/v1/kv/none`, { method: "HEAD" });
   assert.equal(missing.status, 404);
+  assert.equal(missing.headers.get("x-raft-kv-consistency"), "read-index");
 });
 
 test("a read asks the gateway for what the client asked", async () => {
@@ -151,7 +153,10 @@ test("a read asks the gateway for what the client asked", async () => {
     minRevision: 0,
     forward: true,
   });
-  const stale = await request(port, "GET /v1/kv/read?consistency=stale&minRevision=3&forward=false");
+  const stale = await request(
+    port,
+    "GET /v1/kv/read?consistency=stale&minRevision=3&forward=false",
+  );
   assert.deepEqual(gateway.lastRead, { consistency: "stale", minRevision: 3, forward: false });
   assert.equal(stale.headers.get("x-raft-kv-consistency"), "stale");
   await request(port, "PUT /v1/kv/read?forward=false", [], "x");

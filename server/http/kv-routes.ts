@@ -72,7 +72,7 @@ export function getRecord(
 
   return runRead(deps.gateway, request, (reader, used) => {
     const record = reader.get(key);
-    if (record === undefined) return errorResponse("NOT_FOUND", "There is no such key.");
+    if (record === undefined) return errorResponse("NOT_FOUND", "There is no such key.", { used });
     if (isNotModified(headers, record.revision)) return notModifiedAnswer(record.revision, used);
     if (raw || asOctets) return rawAnswer(record, asOctets, used);
     return recordAnswer(recordToJson(key, record), record.revision, used);

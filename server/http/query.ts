@@ -26,7 +26,7 @@ const PLANNED_PARAMETERS: ReadonlySet<string> = new Set([
 
 const SAFE_NAME = /^[\w.-]{1,32}$/;
 
-/** Where the query of `target` begins, just behind the `?`; -1 for none. */
+/** The parameters of `target`, all of them among `allowed`. */
 export function parseQuery(target: string, allowed: ReadonlySet<string>): Query | RequestRefusal {
   const questionMark = target.indexOf("?");
   if (questionMark === -1 || questionMark === target.length - 1) return NO_QUERY;

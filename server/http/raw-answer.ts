@@ -5,9 +5,10 @@
 import { type IncomingMessage, ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import { ERRORS, type ErrorCode } from "../../clients/contract.ts";
+import type { Clock } from "../../raft/index.ts";
 import { errorHeaders, errorJson } from "./error-response.ts";
 import type { RequestRefusal } from "./refusal.ts";
-import { closesConnection, endGently, lingerAfterAnswer } from "./refuse.ts";
+import { closesConnection } from "./refuse.ts";
 
 /** Answers a request that never reaches the application. */
 export function answerRefusal(
@@ -16,7 +17,6 @@ export function answerRefusal(
   refusal: RequestRefusal,
 ): void {
   const close = closesConnection(refusal, incoming);
-  if (close) lingerAfterAnswer(incoming);
   incoming.resume();
   const extras = { close };
   const body = errorJson(refusal.code, refusal.message, extras);
@@ -43,7 +43,22 @@ export function answerBrokenSocket(socket: Socket, code: ErrorCode, message: str
     lines.push(`Content-Length: ${Buffer.byteLength(body)}`);
     socket.write(`${lines.join("\r\n")}\r\n\r\n${body}`);
   }
-  endGently(socket);
+  socket.destroySoon();
+}
+
+/** How long a connection that is being closed may still send what nobody reads. */
+const LINGER_MS = 500;
+
+/**
+ * Makes the end of a connection gentle: half-close, then read and drop what still arrives for a
+ * moment. Closing with unread bytes would send a reset, and the reset can overtake the answer.
+ */
+export function endGently(socket: Socket, clock: Clock): void {
+  if (socket.writableEnded) return;
+  socket.end();
+  const timer = clock.after(LINGER_MS, () => socket.destroy());
+  socket.once("end", () => socket.destroy());
+  socket.once("close", () => timer.cancel());
 }
 
 /** The answer node:http is working on for this socket, if any. */

@@ -19,9 +19,7 @@ export function runWrite(
 ): void {
   gateway.submit(command, forward, (outcome) => {
     resolve(
-      outcome.kind === "applied"
-        ? resultAnswer(outcome.result, key)
-        : writeFailedResponse(outcome),
+      outcome.kind === "applied" ? resultAnswer(outcome.result, key) : writeFailedResponse(outcome),
     );
   });
 }

@@ -6,7 +6,12 @@
  * with an empty log does not vote once it met a member that has a past: it may be a wiped disk
  * that has forgotten its own.
  */
-import type { Configuration, RaftNode } from "../../raft/index.ts";
+import {
+  type Configuration,
+  NO_NODE,
+  type RaftNode,
+  type RestoredState,
+} from "../../raft/index.ts";
 import type { PeerInfo } from "../peer/index.ts";
 
 export class Bootstrap {
@@ -19,13 +24,13 @@ export class Bootstrap {
   constructor(
     node: RaftNode,
     self: { readonly id: number; readonly incarnation: number },
-    isFresh: boolean,
+    mayVote: boolean,
     graceEndsMs: number,
   ) {
     this.#node = node;
     this.#self = self;
     this.#graceEndsMs = graceEndsMs;
-    this.#mayVote = !isFresh;
+    this.#mayVote = mayVote;
   }
 
   peerUp(info: PeerInfo): void {
@@ -63,6 +68,15 @@ export class Bootstrap {
   #incarnationOf(id: number): number | undefined {
     return id === this.#self.id ? this.#self.incarnation : this.#peers.get(id)?.incarnation;
   }
+}
+
+/**
+ * A disk that holds a log, or the vote its node once gave, has been through the questions above.
+ * The vote counts, too: when everybody stops between the first election and its first commit, only
+ * the leader's disk holds an entry, and the others must be able to elect it again.
+ */
+export function mayVoteAtOnce({ entries, snapshot, hardState }: RestoredState): boolean {
+  return entries.length > 0 || snapshot !== undefined || hardState.vote !== NO_NODE;
 }
 
 /** Whether a caller may speak as this member: the handshake's question. */

@@ -2,7 +2,7 @@
 import { DEFAULT_RAFT_CONFIG, type RaftConfig } from "../../raft/index.ts";
 import type { ReplicaOptions } from "./options.ts";
 
-export function raftConfig<Result>(options: ReplicaOptions<Result>, isFresh: boolean): RaftConfig {
+export function raftConfig<Result>(options: ReplicaOptions<Result>, canVote: boolean): RaftConfig {
   const { timing, storage, initialConfiguration, initialTime } = options;
   return {
     ...DEFAULT_RAFT_CONFIG,
@@ -14,6 +14,6 @@ export function raftConfig<Result>(options: ReplicaOptions<Result>, isFresh: boo
     electionTimeoutMs: timing.electionTimeoutMs,
     leaseDriftBound: timing.leaseDriftBound,
     // A fresh node asks around first (replica/bootstrap.ts).
-    canVote: !isFresh,
+    canVote,
   };
 }

@@ -56,9 +56,13 @@ export class DiskFile {
   }
 
   #flushSectors(sectors: readonly number[]): void {
+    let length = this.durable.length;
+    for (const at of sectors) {
+      length = Math.max(length, Math.min(at + SECTOR_BYTES, this.current.length));
+    }
+    this.durable = resized(this.durable, length);
     for (const at of sectors) {
       const end = Math.min(at + SECTOR_BYTES, this.current.length);
-      this.durable = resized(this.durable, Math.max(this.durable.length, end));
       this.current.copy(this.durable, at, at, end);
       this.unflushed.delete(at);
     }

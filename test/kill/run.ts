@@ -62,7 +62,7 @@ export async function runKill(options: KillOptions): Promise<KillReport> {
   const { nodes, writers, seed } = options;
   const cluster = await startCluster({ nodes });
   try {
-    await cluster.leader(PATIENCE_MS);
+    await cluster.settled(PATIENCE_MS);
     const load = new Load({ endpoints: cluster.endpoints, writers, readers: READERS, seed });
     load.start();
     const random = new SeededRandom(seed);

@@ -72,10 +72,10 @@ export function checkHistory(
 }
 
 export function checkPartition(
-  { keys, operations }: Partition,
+  { keys, operations, revisions }: Partition,
   { stepsMax }: CheckOptions = {},
 ): Verdict<KvState> {
-  return check(new KvModel(keys), operations, stepsMax);
+  return check(new KvModel(keys, revisions), operations, stepsMax);
 }
 
 function kindOf(violations: number, undecided: number): HistoryVerdict["kind"] {

@@ -54,19 +54,22 @@ interface Returned<Input, Output> extends Numbered<Input, Output> {
   readonly returnOrder: number;
 }
 
-/** A configuration on the way from the start to here, and what has been tried from it. */
+/** One operation to take effect next, and the state it leads to. */
+interface Branch<State> {
+  /** As the timeline numbers those that returned, or as the others stand in a list of their own. */
+  readonly number: number;
+  readonly isOpen: boolean;
+  readonly state: State;
+}
+
+/** A configuration on the way from the start to here, and what can be tried from it. */
 interface Frame<State> {
   readonly state: State;
-  /** The next candidates: calls in the timeline up to `END`, then classes of open operations. */
-  event: number;
-  openClass: number;
-  /** The latest a candidate may be called: the first return that has no place yet. */
-  deadline: number;
-  /** The candidate being tried, and the states it may lead to. */
-  operation: number;
-  isOpen: boolean;
-  outcomes: readonly State[];
-  outcome: number;
+  readonly branches: Branch<State>[];
+  /** The branch to try next. */
+  next: number;
+  /** Whether operations that never returned are among the branches. */
+  hasOpen: boolean;
 }
 
 class Search<State, Input, Output> {
@@ -110,7 +113,7 @@ class Search<State, Input, Output> {
     for (let frame = path.at(-1); frame !== undefined; frame = path.at(-1)) {
       if (this.#timeline.first() === END) return { kind: "linearizable", steps: this.#steps };
       if (this.#steps > this.#stepsMax) return { kind: "undecided", steps: this.#steps };
-      const state = this.#nextState(frame);
+      const state = this.#advance(frame);
       if (state !== undefined) {
         path.push(this.#frame(state));
       } else {
@@ -123,76 +126,87 @@ class Search<State, Input, Output> {
   }
 
   /** Takes the next untried operation into the order; undefined when all have been tried. */
-  #nextState(frame: Frame<State>): State | undefined {
-    do {
-      while (frame.outcome < frame.outcomes.length) {
-        const state = frame.outcomes[frame.outcome];
-        frame.outcome += 1;
-        assert(state !== undefined, "an outcome is a state");
-        this.#take(frame);
-        if (this.#isNew(state)) return state;
-        this.#takeBack(frame);
+  #advance(frame: Frame<State>): State | undefined {
+    for (;;) {
+      const branch = frame.branches[frame.next];
+      if (branch === undefined) {
+        if (frame.hasOpen) return undefined;
+        this.#addOpenBranches(frame);
+        continue;
       }
-    } while (this.#nextCandidate(frame));
-    return undefined;
-  }
-
-  #nextCandidate(frame: Frame<State>): boolean {
-    return this.#nextReturned(frame) || this.#nextOpen(frame);
+      this.#take(branch);
+      frame.next += 1;
+      if (this.#isNew(branch.state)) return branch.state;
+      this.#takeBack(frame);
+    }
   }
 
   /** Whatever was called before the first return that is left may take effect next. */
-  #nextReturned(frame: Frame<State>): boolean {
-    if (frame.event === END) return false;
-    const operation = this.#timeline.operationAt(frame.event);
-    if (this.#timeline.isReturn(frame.event)) {
-      frame.deadline = this.#returned[operation]?.returnOrder ?? 0;
-      this.#remember(frame.event, frame.state);
-      frame.event = END;
-      return false;
+  #frame(state: State): Frame<State> {
+    const frame: Frame<State> = { state, branches: [], next: 0, hasOpen: false };
+    let event = this.#timeline.first();
+    for (; !this.#timeline.isReturn(event); event = this.#timeline.next(event)) {
+      if (event === END) return frame;
+      const number = this.#timeline.operationAt(event);
+      for (const next of this.#outcomes(state, this.#returned[number])) {
+        // What changes nothing is in nobody's way: if any order goes on from here, one goes on that
+        // begins with it. So nothing else need be tried.
+        if (next === state) {
+          return { state, branches: [{ number, isOpen: false, state }], next: 0, hasOpen: true };
+        }
+        frame.branches.push({ number, isOpen: false, state: next });
+      }
     }
-    frame.event = this.#timeline.next(frame.event);
-    this.#try(frame, operation, this.#returned[operation]);
-    return true;
+    this.#remember(event, state);
+    return frame;
   }
 
-  #nextOpen(frame: Frame<State>): boolean {
-    const numbers = this.#openClasses[frame.openClass];
-    if (numbers === undefined) return false;
-    frame.openClass += 1;
-    frame.isOpen = true;
-    frame.outcomes = [];
-    const number = numbers.find((each) => !this.#usedOpen.has(each));
-    const operation = number === undefined ? undefined : this.#open[number];
-    if (number !== undefined && operation !== undefined && operation.callOrder <= frame.deadline) {
-      this.#try(frame, number, operation);
+  /** Of those that can stand in for each other, the earliest; for each that may come next. */
+  #addOpenBranches(frame: Frame<State>): void {
+    frame.hasOpen = true;
+    const first = this.#timeline.operationAt(this.#firstReturn());
+    const deadline = this.#returned[first]?.returnOrder ?? 0;
+    for (const numbers of this.#openClasses) {
+      const number = numbers.find((each) => !this.#usedOpen.has(each));
+      const operation = number === undefined ? undefined : this.#open[number];
+      if (number === undefined || operation === undefined) continue;
+      if (operation.callOrder > deadline) continue;
+      for (const state of this.#outcomes(frame.state, operation)) {
+        frame.branches.push({ number, isOpen: true, state });
+      }
     }
-    return true;
   }
 
-  #try(frame: Frame<State>, number: number, operation: Operation<Input, Output> | undefined): void {
-    assert(operation !== undefined, "a candidate is an operation");
+  #firstReturn(): number {
+    let event = this.#timeline.first();
+    while (!this.#timeline.isReturn(event)) event = this.#timeline.next(event);
+    return event;
+  }
+
+  #outcomes(state: State, operation: Operation<Input, Output> | undefined): readonly State[] {
+    assert(operation !== undefined, "a branch is an operation");
     this.#steps += 1;
-    frame.operation = number;
-    frame.outcomes = this.#model.step(frame.state, operation.input, operation.output);
-    frame.outcome = 0;
+    return this.#model.step(state, operation.input, operation.output);
   }
 
-  #take(frame: Frame<State>): void {
-    if (frame.isOpen) {
-      this.#usedOpen.add(frame.operation);
+  #take({ number, isOpen }: Branch<State>): void {
+    if (isOpen) {
+      this.#usedOpen.add(number);
     } else {
-      this.#usedReturned.add(frame.operation);
-      this.#timeline.lift(frame.operation);
+      this.#usedReturned.add(number);
+      this.#timeline.lift(number);
     }
   }
 
-  #takeBack(frame: Frame<State>): void {
-    if (frame.isOpen) {
-      this.#usedOpen.remove(frame.operation);
+  /** Undoes the branch that was taken last. */
+  #takeBack({ branches, next }: Frame<State>): void {
+    const branch = branches[next - 1];
+    assert(branch !== undefined, "what is taken back was taken");
+    if (branch.isOpen) {
+      this.#usedOpen.remove(branch.number);
     } else {
-      this.#timeline.putBack(frame.operation);
-      this.#usedReturned.remove(frame.operation);
+      this.#timeline.putBack(branch.number);
+      this.#usedReturned.remove(branch.number);
     }
   }
 
@@ -218,19 +232,6 @@ class Search<State, Input, Output> {
     return id;
   }
 
-  #frame(state: State): Frame<State> {
-    return {
-      state,
-      event: this.#timeline.first(),
-      openClass: 0,
-      deadline: 0,
-      operation: 0,
-      isOpen: false,
-      outcomes: [],
-      outcome: 0,
-    };
-  }
-
   /**
    * The search is exhaustive, so the latest return it ever waited for is the first that nothing
    * explains.
@@ -251,7 +252,7 @@ class Search<State, Input, Output> {
   }
 }
 
-/** Without open operations, having been here is all there is to know. */
+/** Where no operation is open, having been here is all there is to know. */
 const NONE_OPEN = [new Uint32Array(0)];
 
 function hasReturned<Input, Output>(

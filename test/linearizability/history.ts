@@ -24,9 +24,10 @@
  *     put     key, value, condition?
  *     delete  key, condition?
  *     list    prefix                          all keys that start so, in one answer; "" is all
- *     txn     compare, then, else             `compare`: [{key, target, op, value}] as in the API;
- *                                             `then` and `else`: inputs get, put and delete without
- *                                             condition, each key written once
+ *     txn     compare, success, failure       `compare`: [{key, target, op, value}] as in the API;
+ *                                             `success` (its `then`) and `failure` (its `else`):
+ *                                             inputs get, put and delete without condition, each
+ *                                             key written once
  *   where `condition` is {"kind":"absent"}, {"kind":"exists"} or {"kind":"revision","revision":7}.
  * - `output` by `kind`:
  *     record            record                of a get; null when the key is absent
@@ -34,7 +35,7 @@
  *     deleted           deleted, previous?    how many keys went away
  *     condition-failed  current?              nothing was changed
  *     list              items                 [{key, record}]
- *     txn               succeeded, results    one output for each of `then` or of `else`
+ *     txn               succeeded, results?   one output for each of the branch
  *   each with `revision?`, the store's revision when it took effect (for what changes something,
  *   the revision it made). A `record` is {value, revision?, createRevision?, version?}; null means
  *   the key is absent. What is left out is not checked.
@@ -105,8 +106,8 @@ const partsSchema = z
 const txnSchema = z.strictObject({
   kind: z.literal("txn"),
   compare: z.array(comparisonSchema).readonly(),
-  then: partsSchema,
-  else: partsSchema,
+  success: partsSchema,
+  failure: partsSchema,
 });
 
 const inputSchema = z.discriminatedUnion("kind", [
@@ -159,7 +160,8 @@ const outputSchema = z.discriminatedUnion("kind", [
       .array(
         z.discriminatedUnion("kind", [recordOutputSchema, putOutputSchema, deletedOutputSchema]),
       )
-      .readonly(),
+      .readonly()
+      .optional(),
     revision: revisionSchema,
   }),
 ]);

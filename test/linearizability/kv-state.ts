@@ -7,6 +7,7 @@
  * - Versions are always known: they follow from the order alone.
  */
 import type { ObservedRecord } from "./history.ts";
+import type { RevisionKnowledge } from "./revision-knowledge.ts";
 
 export interface KeyState {
   readonly value: string;
@@ -46,13 +47,15 @@ export function withRevision(key: KeyState, revision: number): KeyState | undefi
 /** One operation at work on a state. Every change in it makes the same revision. */
 export class Draft {
   readonly #state: KvState;
+  readonly #revisions: RevisionKnowledge;
   /** The store's revision after the operation, where it was told. */
   readonly #revision: number | undefined;
   #keys: (KeyState | undefined)[] | undefined;
   #hasChanged = false;
 
-  constructor(state: KvState, revision: number | undefined) {
+  constructor(state: KvState, revisions: RevisionKnowledge, revision: number | undefined) {
     this.#state = state;
+    this.#revisions = revisions;
     this.#revision = revision;
   }
 
@@ -66,7 +69,7 @@ export class Draft {
       value,
       version: before === undefined ? 1 : before.version + 1,
       createRevision: before === undefined ? this.#revision : before.createRevision,
-      revision: this.#revision ?? this.#state.revisionMin + 1,
+      revision: this.#changeRevision(),
       isExact: this.#revision !== undefined,
     };
     this.#hasChanged = true;
@@ -96,12 +99,21 @@ export class Draft {
 
   /** The next state; undefined when the store's revision cannot be the one that was told. */
   finish(): KvState | undefined {
-    const { keys, revisionMin } = this.#state;
-    const least = this.#hasChanged ? revisionMin + 1 : revisionMin;
-    if (this.#revision !== undefined && this.#revision < least) return undefined;
+    const { revisionMin } = this.#state;
+    if (this.#revision !== undefined) {
+      // A change makes the next revision, so just before it the store was at the one below.
+      const before = this.#hasChanged ? this.#revision - 1 : this.#revision;
+      if (!this.#revisions.canBe(before, revisionMin)) return undefined;
+    }
     if (this.#keys === undefined) return this.#state;
-    const revision = this.#hasChanged ? (this.#revision ?? least) : revisionMin;
-    return { keys: this.#keys ?? keys, revisionMin: revision };
+    return {
+      keys: this.#keys,
+      revisionMin: this.#hasChanged ? this.#changeRevision() : revisionMin,
+    };
+  }
+
+  #changeRevision(): number {
+    return this.#revision ?? this.#revisions.unnamedAfter(this.#state.revisionMin);
   }
 
   #learn(slot: number, before: KeyState, after: KeyState | undefined): boolean {

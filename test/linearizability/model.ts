@@ -23,7 +23,8 @@ export interface Model<State, Input, Output> {
   readonly initial: State;
   /**
    * The states in which the operation may leave the system when it takes effect in `state` and
-   * answers `output`; none when it cannot answer so. An undefined output is any answer.
+   * answers `output`; none when it cannot answer so. An undefined output is any answer. A state
+   * that it leaves as it is must be the same object, so that the search can see it.
    */
   step(state: State, input: Input, output: Output | undefined): readonly State[];
   /** Equal for equal states, and only for these. */

@@ -17,6 +17,7 @@ import type {
 } from "./history.ts";
 import { Draft, type KeyState, type KvState, withRevision } from "./kv-state.ts";
 import type { Model } from "./model.ts";
+import type { RevisionKnowledge } from "./revision-knowledge.ts";
 
 const IMPOSSIBLE: readonly KvState[] = [];
 const ALWAYS: Condition = { kind: "none" };
@@ -28,17 +29,19 @@ export class KvModel implements Model<KvState, Input, Output> {
   readonly initial: KvState;
   readonly keys: readonly string[];
   readonly #slots: ReadonlyMap<string, number>;
+  readonly #revisions: RevisionKnowledge;
 
   /** All keys that the operations touch. */
-  constructor(keys: readonly string[]) {
+  constructor(keys: readonly string[], revisions: RevisionKnowledge) {
     this.keys = keys;
+    this.#revisions = revisions;
     this.#slots = new Map(keys.map((key, slot) => [key, slot]));
     this.initial = { keys: keys.map(() => undefined), revisionMin: 0 };
   }
 
   step(state: KvState, input: Input, output: Output | undefined): readonly KvState[] {
     if (output === undefined) return this.#unanswered(state, input);
-    const draft = new Draft(state, output.revision);
+    const draft = new Draft(state, this.#revisions, output.revision);
     if (!this.#answers(draft, input, output)) return IMPOSSIBLE;
     const next = draft.finish();
     return next === undefined ? IMPOSSIBLE : [next];
@@ -61,7 +64,7 @@ export class KvModel implements Model<KvState, Input, Output> {
         return [state];
       case "put":
       case "delete": {
-        const draft = new Draft(state, undefined);
+        const draft = new Draft(state, this.#revisions, undefined);
         const slot = this.#slot(input.key);
         const truth = holds(input.condition ?? ALWAYS, draft.get(slot));
         if (truth === "no") return [state];
@@ -70,8 +73,8 @@ export class KvModel implements Model<KvState, Input, Output> {
       }
       case "txn": {
         const truth = this.#allHold(state, input.compare);
-        const taken = truth === "no" ? undefined : this.#unansweredBranch(state, input.then);
-        const refused = truth === "yes" ? undefined : this.#unansweredBranch(state, input.else);
+        const taken = truth === "no" ? undefined : this.#unansweredBranch(state, input.success);
+        const refused = truth === "yes" ? undefined : this.#unansweredBranch(state, input.failure);
         return only(taken, refused);
       }
       default:
@@ -91,7 +94,7 @@ export class KvModel implements Model<KvState, Input, Output> {
   }
 
   #unansweredBranch(state: KvState, inputs: readonly SingleInput[]): KvState | undefined {
-    const draft = new Draft(state, undefined);
+    const draft = new Draft(state, this.#revisions, undefined);
     for (const input of inputs) this.#unansweredWrite(draft, input);
     return draft.finish();
   }
@@ -173,13 +176,17 @@ export class KvModel implements Model<KvState, Input, Output> {
     draft: Draft,
     input: TxnInput,
     succeeded: boolean,
-    results: readonly SingleOutput[],
+    results: readonly SingleOutput[] | undefined,
   ): boolean {
     const truth = truthOfAll(
       input.compare.map((each) => compared(each, draft.get(this.#slot(each.key)))),
     );
     if (truth === (succeeded ? "no" : "yes")) return false;
-    const inputs = succeeded ? input.then : input.else;
+    const inputs = succeeded ? input.success : input.failure;
+    if (results === undefined) {
+      for (const each of inputs) this.#unansweredWrite(draft, each);
+      return true;
+    }
     return (
       results.length === inputs.length &&
       inputs.every((each, at) => {

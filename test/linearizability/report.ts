@@ -5,7 +5,8 @@
 import type { HistoryVerdict, Violation } from "./check-history.ts";
 import type { Condition, HistoryOperation, Input, ObservedRecord, Output } from "./history.ts";
 import type { KeyState, KvState } from "./kv-state.ts";
-import type { KvOperation, Partition } from "./partition.ts";
+import type { Partition } from "./partition.ts";
+import type { KvOperation } from "./sightings.ts";
 
 /** Operations that had answered before; those that are concurrent are all shown. */
 const BEFORE_SHOWN = 8;
@@ -125,9 +126,9 @@ function describeInput(input: Input): string {
         ({ key, target, op, value }) =>
           `${target} of ${quoted(key)} ${op} ${JSON.stringify(value)}`,
       );
-      const then = input.then.map(describeInput).join("; ");
-      const otherwise = input.else.map(describeInput).join("; ");
-      return `txn if (${compare.join(" and ")}) { ${then} } else { ${otherwise} }`;
+      const success = input.success.map(describeInput).join("; ");
+      const failure = input.failure.map(describeInput).join("; ");
+      return `txn if (${compare.join(" and ")}) { ${success} } else { ${failure} }`;
     }
   }
 }
@@ -150,7 +151,7 @@ function describeOutput(output: Output): string {
     case "list":
       return `[${output.items.map(({ key, record }) => `${quoted(key)}: ${describeRecord(record)}`).join(", ")}]${numbers(output)}`;
     default: {
-      const results = output.results.map(describeOutput).join("; ");
+      const results = (output.results ?? []).map(describeOutput).join("; ");
       return `${output.succeeded ? "then" : "else"} { ${results} }${numbers(output)}`;
     }
   }

@@ -4,8 +4,8 @@
  * no two changes have the same revision, and an operation that begins after another has answered
  * finds the counter at least where the other left it. Linear after sorting.
  */
-import type { AnsweredOperation, HistoryOperation } from "./history.ts";
-import { recordsSeen } from "./partition.ts";
+import type { AnsweredOperation, HistoryOperation, Input, Output } from "./history.ts";
+import { recordsSeen } from "./records-seen.ts";
 
 export interface RevisionViolation {
   readonly operation: AnsweredOperation;
@@ -26,7 +26,7 @@ function repeatedRevision(answered: readonly AnsweredOperation[]): RevisionViola
   const changes = new Map<number, AnsweredOperation>();
   for (const operation of answered) {
     const { revision } = operation.output;
-    if (revision === undefined || !hasChanged(operation)) continue;
+    if (revision === undefined || !hasChanged(operation.input, operation.output)) continue;
     const witness = changes.get(revision);
     if (witness !== undefined) return { operation, revision, witness, witnessRevision: revision };
     changes.set(revision, operation);
@@ -49,7 +49,7 @@ function fallenRevision(answered: readonly AnsweredOperation[]): RevisionViolati
     }
     const { revision } = operation.output;
     if (witness === undefined || revision === undefined) continue;
-    const least = hasChanged(operation) ? witnessRevision + 1 : witnessRevision;
+    const least = hasChanged(operation.input, operation.output) ? witnessRevision + 1 : witnessRevision;
     if (revision < least) return { operation, revision, witness, witnessRevision };
   }
   return undefined;
@@ -61,19 +61,21 @@ function provenRevision({ input, output }: AnsweredOperation): number {
   return Math.max(output.revision ?? 0, ...seen);
 }
 
-function hasChanged({ input, output }: AnsweredOperation): boolean {
+/** Whether the revision in this answer is one that it made. */
+export function hasChanged(input: Input, output: Output): boolean {
   switch (output.kind) {
     case "put":
       return true;
     case "deleted":
       return output.deleted > 0;
-    case "txn":
-      return (
-        input.kind === "txn" &&
-        output.results.some(({ kind, ...result }) =>
-          kind === "put" ? true : "deleted" in result && result.deleted > 0,
-        )
-      );
+    case "txn": {
+      if (input.kind !== "txn") return false;
+      const parts = output.succeeded ? input.success : input.failure;
+      return parts.some((part, at) => {
+        const result = output.results?.[at];
+        return result === undefined ? part.kind === "put" : hasChanged(part, result);
+      });
+    }
     default:
       return false;
   }

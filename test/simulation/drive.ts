@@ -9,7 +9,13 @@
  */
 import { basename, dirname } from "node:path";
 import type { SeededRandom } from "../../raft/index.ts";
-import { type Done, type File, type FileSystem, FileSystemError, type OpenOptions } from "../../storage/index.ts";
+import {
+  type Done,
+  type File,
+  type FileSystem,
+  FileSystemError,
+  type OpenOptions,
+} from "../../storage/index.ts";
 import { type CrashKeeps, DiskDirectory, DiskFile } from "../../storage/testing/simulated-disk.ts";
 import { between } from "./chance.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -234,7 +240,13 @@ class MountedFile implements File {
   readonly #file: DiskFile;
   readonly #isDurable: boolean;
 
-  constructor(drive: Drive, clock: SimulatedClock, path: string, file: DiskFile, isDurable: boolean) {
+  constructor(
+    drive: Drive,
+    clock: SimulatedClock,
+    path: string,
+    file: DiskFile,
+    isDurable: boolean,
+  ) {
     this.#drive = drive;
     this.#clock = clock;
     this.path = path;

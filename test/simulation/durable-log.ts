@@ -5,7 +5,13 @@
  *
  * Entries are known by their chain checksum, so two logs that end in the same one are the same.
  */
-import type { Entry, Envelope, HardState, RestoredState, SnapshotMetadata } from "../../raft/index.ts";
+import type {
+  Entry,
+  Envelope,
+  HardState,
+  RestoredState,
+  SnapshotMetadata,
+} from "../../raft/index.ts";
 import { entryChecksum, type PersistBatch } from "../../storage/index.ts";
 import { require } from "./violation.ts";
 

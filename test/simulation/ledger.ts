@@ -9,7 +9,12 @@
  * point. So it is checked as it goes, without a search.
  */
 import type { CommandEntry, Entry } from "../../raft/index.ts";
-import { type KvRecord, type KvResult, KvStateMachine, type SessionLimits } from "../../server/kv/index.ts";
+import {
+  type KvRecord,
+  type KvResult,
+  KvStateMachine,
+  type SessionLimits,
+} from "../../server/kv/index.ts";
 import { entryChecksum } from "../../storage/index.ts";
 import type { Attempt, Intent } from "./operation.ts";
 import { isSameRecord, isSameResult, Specification } from "./specification.ts";

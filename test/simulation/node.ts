@@ -6,12 +6,17 @@
  * storage failed; whoever runs the node starts the next one.
  */
 import type { Configuration, Entry, Envelope, SeededRandom } from "../../raft/index.ts";
-import { isSupportedCommand, type KvResult, KvStateMachine, type SessionLimits } from "../../server/kv/index.ts";
+import { formatEnvelope } from "../../raft/testing/format.ts";
+import {
+  isSupportedCommand,
+  type KvResult,
+  KvStateMachine,
+  type SessionLimits,
+} from "../../server/kv/index.ts";
 import type { ReplicaTiming, SnapshotPolicy } from "../../server/replica/options.ts";
 import { Replica } from "../../server/replica.ts";
 import { isAllocationFailure, openStorage, type StorageOptions } from "../../storage/index.ts";
 import type { CrashKeeps } from "../../storage/testing/simulated-disk.ts";
-import { formatEnvelope } from "../../raft/testing/format.ts";
 import { Drive, ProcessDied } from "./drive.ts";
 import { DurableLog } from "./durable-log.ts";
 import type { Ledger } from "./ledger.ts";
@@ -181,16 +186,15 @@ export class SimulatedNode {
       ledger,
       (entries) => this.#applied(entries),
     );
+    machine.restoring(storage.restored.snapshot?.index ?? 0);
     const watched = new WatchedStorage(storage, {
       nodeId: this.id,
       log: this.durable,
       ledger,
       onDurable: () => trace.mix(2, this.id, this.durable.lastIndex, this.durable.term),
       onSaved: (index) => this.#snapshot("saved", index),
-      onInstalled: ({ index }) => {
-        machine.restored(index);
-        this.#snapshot("installed", index);
-      },
+      onInstalling: (index) => machine.restoring(index),
+      onInstalled: (index) => this.#snapshot("installed", index),
     });
     const opened: { port?: Port } = {};
     const replica = new Replica<KvResult>({
@@ -223,8 +227,6 @@ export class SimulatedNode {
     });
     const { port } = opened;
     if (port === undefined) throw new Violation("a replica opens its transport");
-    const { snapshot } = storage.restored;
-    if (snapshot !== undefined) machine.restored(snapshot.index);
     // The transport asks the replica who may call, so it is only reachable from here on.
     network.open(port);
     this.#forgetWhatWasNotPromised(replica);
@@ -243,7 +245,11 @@ export class SimulatedNode {
     } catch (error) {
       if (error instanceof ProcessDied) {
         this.#died(start, clock, error);
-      } else if (this.#process === undefined && error instanceof Error && this.#isFullAtStart(error)) {
+      } else if (
+        this.#process === undefined &&
+        error instanceof Error &&
+        this.#isFullAtStart(error)
+      ) {
         this.#around.tally.count("start refused by a full disk");
         this.#end(clock, "everything");
         this.#around.scheduler.after(SUPERVISOR_MS, () => this.start());

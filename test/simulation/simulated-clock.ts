@@ -27,6 +27,7 @@ export class SimulatedClock implements Clock {
   #sinceMs: number;
   #stalledUntilMs = 0;
   #isEnded = false;
+  readonly #alarms = new Set<Alarm>();
 
   constructor(scheduler: Scheduler, { rate, originMs, guard }: ClockSettings) {
     this.#scheduler = scheduler;
@@ -45,22 +46,23 @@ export class SimulatedClock implements Clock {
   }
 
   every(intervalMs: number, run: () => void): Timer {
-    return new Alarm(this, run, intervalMs, true);
+    return this.#start(new Alarm(this, run, intervalMs, true));
   }
 
   after(delayMs: number, run: () => void): Timer {
-    return new Alarm(this, run, delayMs, false);
+    return this.#start(new Alarm(this, run, delayMs, false));
   }
 
   soon(run: () => void): void {
     this.#scheduler.after(0, () => this.deliver(run));
   }
 
-  /** Goes on at another rate from now; timers that run keep the moment they were set for. */
+  /** Goes on at another rate from now; timers that run keep the own time they were set for. */
   setRate(rate: number): void {
     this.#ownMs = this.now();
     this.#sinceMs = this.#scheduler.nowMs;
     this.#rate = rate;
+    for (const alarm of this.#alarms) alarm.reschedule();
   }
 
   /** Nothing of this process runs before `untilMs` of virtual time. */
@@ -79,9 +81,18 @@ export class SimulatedClock implements Clock {
     else this.#guard(run);
   }
 
-  /** After `delayMs` of the own time. */
-  schedule(delayMs: number, run: () => void): Scheduled {
-    return this.#scheduler.after(delayMs / this.#rate, run);
+  /** At a moment of the own time. */
+  scheduleAt(ownMs: number, run: () => void): Scheduled {
+    return this.#scheduler.after((ownMs - this.now()) / this.#rate, run);
+  }
+
+  forget(alarm: Alarm): void {
+    this.#alarms.delete(alarm);
+  }
+
+  #start(alarm: Alarm): Alarm {
+    this.#alarms.add(alarm);
+    return alarm;
   }
 }
 
@@ -90,29 +101,49 @@ class Alarm implements Timer {
   readonly #run: () => void;
   readonly #intervalMs: number;
   readonly #repeats: boolean;
+  #dueMs: number;
   #scheduled: Scheduled;
   #isCancelled = false;
+  /** Its moment has come; it may still wait for the process to be awake. */
+  #isDue = false;
 
   constructor(clock: SimulatedClock, run: () => void, intervalMs: number, repeats: boolean) {
     this.#clock = clock;
     this.#run = run;
     this.#intervalMs = intervalMs;
     this.#repeats = repeats;
-    this.#scheduled = clock.schedule(intervalMs, this.#due);
+    this.#dueMs = clock.now() + intervalMs;
+    this.#scheduled = clock.scheduleAt(this.#dueMs, this.#due);
   }
 
   cancel(): void {
     this.#isCancelled = true;
     this.#scheduled.cancel();
+    this.#clock.forget(this);
   }
 
-  readonly #due = (): void => this.#clock.deliver(this.#fire);
+  reschedule(): void {
+    if (this.#isDue) return;
+    this.#scheduled.cancel();
+    this.#scheduled = this.#clock.scheduleAt(this.#dueMs, this.#due);
+  }
+
+  readonly #due = (): void => {
+    this.#isDue = true;
+    this.#clock.deliver(this.#fire);
+  };
 
   readonly #fire = (): void => {
+    this.#isDue = false;
     if (this.#isCancelled) return;
-    this.#run();
-    if (this.#repeats && !this.#isCancelled) {
-      this.#scheduled = this.#clock.schedule(this.#intervalMs, this.#due);
+    if (!this.#repeats) {
+      this.#clock.forget(this);
+      this.#run();
+      return;
     }
+    this.#run();
+    if (this.#isCancelled) return;
+    this.#dueMs = this.#clock.now() + this.#intervalMs;
+    this.#scheduled = this.#clock.scheduleAt(this.#dueMs, this.#due);
   };
 }

@@ -29,7 +29,7 @@ export interface LinkFaults {
   reorder: boolean;
 }
 
-export const CALM: LinkFaults = {
+const CALM: LinkFaults = {
   drop: 0,
   duplicate: 0,
   duplicateDelayMsMax: 0,
@@ -76,6 +76,12 @@ export class SimulatedNetwork {
     this.#random = random;
     this.#tally = tally;
     this.#wire = wire;
+  }
+
+  /** No link is spoiled any more, and nothing new waits for what is still on its way. */
+  calm(): void {
+    this.faults = { ...CALM };
+    this.#lastArrivalMs.clear();
   }
 
   /** Opens a node's side; it and the peers that are up learn of each other. */

@@ -4,7 +4,13 @@
  * every version of every key, so that a read can be judged by the revision it was made at.
  */
 import { unreachable } from "../../raft/index.ts";
-import type { Condition, KvRecord, KvResult, SessionLimits, SessionStamp } from "../../server/kv/index.ts";
+import type {
+  Condition,
+  KvRecord,
+  KvResult,
+  SessionLimits,
+  SessionStamp,
+} from "../../server/kv/index.ts";
 import { bodyOf, type Intent } from "./operation.ts";
 import { require } from "./violation.ts";
 
@@ -55,7 +61,9 @@ export class Specification {
 
   /** Keys that exist now. */
   get keys(): readonly string[] {
-    const held = [...this.#versions].filter(([, versions]) => versions.at(-1)?.record !== undefined);
+    const held = [...this.#versions].filter(
+      ([, versions]) => versions.at(-1)?.record !== undefined,
+    );
     return held.map(([key]) => key);
   }
 
@@ -66,7 +74,9 @@ export class Specification {
       case "open-session":
         return this.#open(timeMs, answered);
       case "close-session":
-        return { kind: this.#sessions.delete(intent.session) ? "session-closed" : "session-expired" };
+        return {
+          kind: this.#sessions.delete(intent.session) ? "session-closed" : "session-expired",
+        };
       case "put":
       case "delete":
         return intent.stamp === undefined
@@ -97,8 +107,7 @@ export class Specification {
     const session = this.#sessions.get(stamp.id);
     if (session === undefined) return { kind: "session-expired" };
     const lowest = Math.max(session.lowestUnanswered, stamp.lowestUnanswered);
-    const isInWindow =
-      stamp.sequence >= lowest && stamp.sequence - lowest < this.#limits.windowMax;
+    const isInWindow = stamp.sequence >= lowest && stamp.sequence - lowest < this.#limits.windowMax;
     if (!isInWindow) return { kind: "session-conflict" };
     const body = bodyOf(intent);
     const known = session.answers.get(stamp.sequence);

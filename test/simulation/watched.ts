@@ -3,9 +3,9 @@
  * everything that passes told to the ledger and to the durable log. Nothing here decides anything.
  */
 import { crc32 } from "node:zlib";
-import type { CommandEntry, Entry, SnapshotMetadata, StateCapture, StateRestore } from "../../raft/index.ts";
-import type { ReplicatedMachine } from "../../server/replica/options.ts";
+import type { CommandEntry, Entry, StateCapture, StateRestore } from "../../raft/index.ts";
 import type { KvReader, KvResult, KvStateMachine } from "../../server/kv/index.ts";
+import type { ReplicatedMachine } from "../../server/replica/options.ts";
 import type {
   PersistBatch,
   ReceivedSnapshot,
@@ -24,6 +24,7 @@ export class WatchedMachine implements ReplicatedMachine<KvResult> {
   readonly #ledger: Ledger;
   readonly #onApplied: (entries: readonly Entry[]) => void;
   #appliedIndex = 0;
+  #restoringIndex = 0;
 
   constructor(
     nodeId: number,
@@ -74,11 +75,23 @@ export class WatchedMachine implements ReplicatedMachine<KvResult> {
   }
 
   beginRestore(): StateRestore {
-    return this.#machine.beginRestore();
+    const restore = this.#machine.beginRestore();
+    return {
+      chunk: (bytes) => restore.chunk(bytes),
+      end: () => {
+        restore.end();
+        this.#restored(this.#restoringIndex);
+      },
+    };
+  }
+
+  /** The next restore is of the snapshot at `index`. */
+  restoring(index: number): void {
+    this.#restoringIndex = index;
   }
 
   /** The state was replaced by a snapshot: it is the one that was saved at that index. */
-  restored(index: number): void {
+  #restored(index: number): void {
     require(index >= this.#appliedIndex, () =>
       `node ${this.#nodeId} applied ${this.#appliedIndex} and went back to ${index}`);
     this.#appliedIndex = index;
@@ -126,7 +139,8 @@ export interface StorageEyes {
   /** A flush was reported done. */
   readonly onDurable: () => void;
   readonly onSaved: (index: number) => void;
-  readonly onInstalled: (metadata: SnapshotMetadata) => void;
+  readonly onInstalling: (index: number) => void;
+  readonly onInstalled: (index: number) => void;
 }
 
 /** Every method that is not of interest goes straight through. */
@@ -205,9 +219,12 @@ export class WatchedStorage implements Storage {
     const { metadata } = received.description;
     const durable = this.#eyes.log.installing(metadata);
     this.#storage.installSnapshot(received, onChunk, (error) => {
-      if (error === undefined) durable();
+      if (error === undefined) {
+        durable();
+        this.#eyes.onInstalling(metadata.index);
+      }
       done(error);
-      if (error === undefined) this.#eyes.onInstalled(metadata);
+      if (error === undefined) this.#eyes.onInstalled(metadata.index);
     });
   }
 

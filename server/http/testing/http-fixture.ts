@@ -1,5 +1,6 @@
 /** A served API over a fake gateway, and raw sockets for what fetch would tidy up. */
 import { connect, type Socket } from "node:net";
+import { SystemClock } from "../../clock.ts";
 import { createApp, createHttpServer, type HttpServer, type HttpServerOptions } from "../index.ts";
 import { FakeGateway } from "./fake-gateway.ts";
 
@@ -12,7 +13,7 @@ export interface Fixture {
   close(): Promise<void>;
 }
 
-export type FixtureOptions = Partial<Omit<HttpServerOptions, "app" | "logger">> & {
+export type FixtureOptions = Partial<Omit<HttpServerOptions, "app" | "clock" | "logger">> & {
   readonly valueBytesMax?: number;
 };
 
@@ -28,6 +29,7 @@ export async function startFixture(options: FixtureOptions = {}): Promise<Fixtur
   const app = createApp({ gateway, logger, version: "0.0.0", valueBytesMax });
   const server = createHttpServer({
     app,
+    clock: new SystemClock(),
     logger,
     bindAddress: "127.0.0.1",
     bodyBytesMax: valueBytesMax,

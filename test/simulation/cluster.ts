@@ -1,0 +1,171 @@
+/**
+ * A cluster of simulated nodes in one virtual time, and the way clients reach them. It owns what
+ * there is; what goes wrong is the business of faults.ts, what is asked of it that of client.ts.
+ */
+import type { Configuration } from "../../raft/index.ts";
+import type { ReadOutcome, ReadRequest, WriteOutcome } from "../../server/gateway.ts";
+import { HistoryRecorder } from "../linearizability/index.ts";
+import { between, fork } from "./chance.ts";
+import { Ledger } from "./ledger.ts";
+import { type NodeSettings, type NodeSurroundings, type Process, SimulatedNode } from "./node.ts";
+import { Scheduler } from "./scheduler.ts";
+import type { Shape } from "./shape.ts";
+import { SimulatedNetwork } from "./simulated-network.ts";
+import { Tally } from "./tally.ts";
+import { Trace } from "./trace.ts";
+import { require } from "./violation.ts";
+import { Wire } from "./wire.ts";
+
+const OBSERVE_MS = 40;
+const CLIENT_LATENCY_MS_MAX = 2;
+
+export class Cluster {
+  readonly seed: number;
+  readonly shape: Shape;
+  readonly scheduler = new Scheduler();
+  readonly tally = new Tally();
+  readonly trace: Trace;
+  readonly ledger: Ledger;
+  readonly network: SimulatedNetwork;
+  /** What clients asked and were told, for the checker. */
+  readonly history = new HistoryRecorder(() => this.scheduler.nowMs);
+  readonly nodes: readonly SimulatedNode[];
+  readonly #random;
+  /** Requests under way, by the process that owes an answer: called when it can not answer. */
+  readonly #owed = new Map<Process, Set<() => void>>();
+
+  constructor(seed: number, shape: Shape, keepsLines: boolean) {
+    this.seed = seed;
+    this.shape = shape;
+    this.trace = new Trace(keepsLines);
+    this.trace.nowMs = () => this.scheduler.nowMs;
+    this.ledger = new Ledger(shape.sessionLimits);
+    this.#random = fork(seed, "cluster");
+    const wire = shape.usesWire ? new Wire() : undefined;
+    this.network = new SimulatedNetwork(this.scheduler, fork(seed, "network"), this.tally, wire);
+    const ids = Array.from({ length: shape.nodes }, (_, at) => at + 1);
+    const settings = settingsOf(shape, ids);
+    this.nodes = ids.map((id) => this.#node(id, settings));
+    for (const node of this.nodes) {
+      this.scheduler.after(between(this.#random, 0, 50), () => node.start());
+    }
+    this.#observe();
+  }
+
+  get leader(): SimulatedNode | undefined {
+    const leaders = this.nodes.filter((node) => node.isLeader);
+    return leaders.sort((a, b) => termOf(b) - termOf(a))[0];
+  }
+
+  /** Requests that have no answer yet. */
+  get owed(): number {
+    let count = 0;
+    for (const requests of this.#owed.values()) count += requests.size;
+    return count;
+  }
+
+  /** Sends a command to a node; `done` is called once, when it answers or its process ends. */
+  submit(
+    node: SimulatedNode,
+    command: Uint8Array,
+    forward: boolean,
+    done: (outcome: WriteOutcome) => void,
+  ): void {
+    const gone = (wasSent: boolean) =>
+      done(
+        wasSent
+          ? { kind: "unknown", reason: "link-lost" }
+          : { kind: "not-applied", reason: "starting", leader: undefined },
+      );
+    this.#call(node, gone, (process, settle) => {
+      process.replica.submit(command, forward, (outcome) => {
+        settle();
+        this.trace.mix(4, node.id, outcome.kind.length, 0);
+        done(outcome);
+      });
+    });
+  }
+
+  /** Asks a node for a read; a granted one is to be made before `done` returns. */
+  read(
+    node: SimulatedNode,
+    request: ReadRequest,
+    done: (outcome: ReadOutcome, process: Process | undefined) => void,
+  ): void {
+    const gone = () => done({ kind: "refused", reason: "starting", leader: undefined }, undefined);
+    this.#call(node, gone, (process, settle) => {
+      process.replica.read(request, (outcome) => {
+        settle();
+        this.trace.mix(5, node.id, process.machine.appliedIndex, outcome.kind.length);
+        done(outcome, process);
+      });
+    });
+  }
+
+  #call(
+    node: SimulatedNode,
+    gone: (wasSent: boolean) => void,
+    run: (process: Process, settle: () => void) => void,
+  ): void {
+    this.scheduler.after(between(this.#random, 0.05, CLIENT_LATENCY_MS_MAX), () => {
+      const { process } = node;
+      if (process === undefined) {
+        gone(false);
+        return;
+      }
+      let isSettled = false;
+      const settle = (): void => {
+        require(!isSettled, () => `node ${node.id} answers a request twice`);
+        isSettled = true;
+        this.#owed.get(process)?.delete(lose);
+      };
+      const lose = (): void => {
+        settle();
+        gone(true);
+      };
+      const owed = this.#owed.get(process) ?? new Set();
+      this.#owed.set(process, owed.add(lose));
+      process.clock.deliver(() => run(process, settle));
+    });
+  }
+
+  #node(id: number, settings: NodeSettings): SimulatedNode {
+    const { scheduler, network, ledger, trace, tally } = this;
+    const around: NodeSurroundings = { scheduler, network, ledger, trace, tally };
+    return new SimulatedNode(
+      id,
+      settings,
+      around,
+      fork(this.seed, `node ${id}`),
+      (_node, process) => {
+        for (const lose of this.#owed.get(process) ?? []) this.scheduler.after(0, lose);
+        this.#owed.delete(process);
+      },
+    );
+  }
+
+  #observe(): void {
+    this.scheduler.after(OBSERVE_MS, () => {
+      for (const node of this.nodes) node.observe();
+      this.#observe();
+    });
+  }
+}
+
+function termOf(node: SimulatedNode): number {
+  return node.process?.replica.raft.term ?? 0;
+}
+
+function settingsOf(shape: Shape, ids: readonly number[]): NodeSettings {
+  const initialConfiguration: Configuration = {
+    members: ids.map((id) => ({
+      id,
+      incarnation: 0,
+      role: "voter",
+      peerAddress: `node${id}:1`,
+      clientAddress: `node${id}:2`,
+    })),
+  };
+  const { timing, snapshots, sessionLimits, storage, diskMsMax } = shape;
+  return { initialConfiguration, timing, snapshots, sessionLimits, storage, diskMsMax };
+}

@@ -1,0 +1,83 @@
+/**
+ * After the faults: a cluster that was only hurt must heal. A leader within a few election
+ * timeouts, every request answered, every new write applied, and all nodes equal in everything.
+ */
+import type { Client } from "./client.ts";
+import type { Cluster } from "./cluster.ts";
+import { ELECTION_TIMEOUT_MS_MAX } from "./shape.ts";
+import { require } from "./violation.ts";
+import { hashOf } from "./watched.ts";
+
+const STEP_MS = 25;
+const LEADER_MS_MAX = 5 * ELECTION_TIMEOUT_MS_MAX;
+/** The longest wait for space (storage tries again each second), and what comes after it. */
+const SERVICE_MS_MAX = 4_000;
+const CONVERGENCE_MS_MAX = 6_000;
+
+export function healAndAgree(cluster: Cluster, clients: readonly Client[]): void {
+  for (const client of clients) client.stop();
+  waitFor(cluster, LEADER_MS_MAX, () => (cluster.leader === undefined ? "no leader" : undefined));
+  serve(cluster, clients);
+  waitFor(cluster, patience(cluster), () => {
+    const busy = clients.filter(({ underWay }) => underWay > 0).length;
+    return busy + cluster.owed === 0 ? undefined : `${cluster.owed} requests without an answer`;
+  });
+  waitFor(cluster, CONVERGENCE_MS_MAX, () => whatDiffers(cluster));
+  agree(cluster);
+}
+
+/** Every client writes once more and is answered. */
+function serve(cluster: Cluster, clients: readonly Client[]): void {
+  let left = 0;
+  for (const client of clients) {
+    left += 1;
+    const write = (): void =>
+      client.lastWord((isApplied) => {
+        if (isApplied) left -= 1;
+        else write();
+      });
+    write();
+  }
+  waitFor(cluster, SERVICE_MS_MAX, () =>
+    left === 0 ? undefined : `${left} writes are not applied`,
+  );
+}
+
+function patience(cluster: Cluster): number {
+  return 3 * cluster.shape.timing.requestTimeoutMs + 8_000;
+}
+
+function whatDiffers(cluster: Cluster): string | undefined {
+  const { leader, nodes } = cluster;
+  if (leader === undefined) return "no leader";
+  const lastIndex = leader.process?.replica.raft.lastIndex ?? 0;
+  for (const { id, process } of nodes) {
+    if (process === undefined) return `node ${id} is down`;
+    const { appliedIndex } = process.machine;
+    if (appliedIndex < lastIndex) return `node ${id} applied ${appliedIndex} of ${lastIndex}`;
+    if (!process.replica.isCaughtUp) return `node ${id} never learned that it has caught up`;
+  }
+  return undefined;
+}
+
+/** Equal states, equal to what replaying the whole log gives, and every node ready. */
+function agree(cluster: Cluster): void {
+  for (const node of cluster.nodes) node.observe();
+  const expected = hashOf(cluster.ledger.replay());
+  for (const { id, process } of cluster.nodes) {
+    if (process === undefined) continue;
+    const hash = process.machine.hash();
+    require(hash === expected, () => `node ${id} ends in state ${hash}, replay gives ${expected}`);
+  }
+}
+
+function waitFor(cluster: Cluster, limitMs: number, missing: () => string | undefined): void {
+  const { scheduler } = cluster;
+  const endMs = scheduler.nowMs + limitMs;
+  for (;;) {
+    const what = missing();
+    if (what === undefined) return;
+    require(scheduler.nowMs < endMs, () => `after ${limitMs} ms of calm: ${what}`);
+    scheduler.runFor(STEP_MS);
+  }
+}
