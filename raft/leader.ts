@@ -47,6 +47,7 @@ export function tickLeader(state: NodeState, leader: LeaderRole): void {
   if (transfer !== undefined && nowMs - transfer.startedMs >= config.electionTimeoutMs) {
     leader.transfer = undefined;
   }
+  for (const peer of leader.peers) peer.tick();
   leader.heartbeatElapsedMs += config.tickMs;
   if (leader.heartbeatElapsedMs < config.heartbeatMs) return;
   broadcastHeartbeat(state, leader);

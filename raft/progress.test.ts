@@ -73,12 +73,15 @@ test("replicating runs ahead within a window of bytes", () => {
   assert.ok(peer.canSend);
 });
 
-test("the commit index goes alone only when nothing is in flight to carry an answer", () => {
+test("the commit index goes alone only after a tick in which no append could carry it", () => {
   const peer = replicating(4);
   assert.ok(!peer.isEmptyAppendDue(4), "it knows");
   peer.appendSent(5, 10, 4);
-  assert.ok(!peer.isEmptyAppendDue(5), "it rides the next one");
+  peer.tick();
+  assert.ok(!peer.isEmptyAppendDue(5), "an append is in flight: the heartbeat will tell");
   peer.accepted(5, 1);
+  assert.ok(!peer.isEmptyAppendDue(5), "it may ride the next append");
+  peer.tick();
   assert.ok(peer.isEmptyAppendDue(5));
   peer.appendSent(5, 0, 5);
   assert.ok(!peer.isEmptyAppendDue(5));

@@ -37,6 +37,8 @@ export class Progress {
   /** Probe: an append is under way. Replicate: an unanswered window needs a nudge. */
   #probeSent = false;
   #nudgeDue = false;
+  /** A tick passed: the commit index has waited long enough for an append to ride on. */
+  #noticeDue = false;
   #stalledMatchIndex: LogIndex = -1;
   #snapshotIndex: LogIndex = 0;
   /** The window: last index and bytes of each append that was not acknowledged, oldest first. */
@@ -75,6 +77,14 @@ export class Progress {
     return this.#inflightIndexes.length;
   }
 
+  /**
+   * Under load the next append brings the commit index within a millisecond, and a message of its
+   * own would cost as much as that append. Without load it must not wait for a heartbeat.
+   */
+  tick(): void {
+    this.#noticeDue = this.inflight === 0;
+  }
+
   /** True when an append with entries may go out now. */
   get canSend(): boolean {
     if (this.#state === "probe") return !this.#probeSent;
@@ -85,13 +95,13 @@ export class Progress {
   isEmptyAppendDue(commitIndex: LogIndex): boolean {
     if (this.#state === "probe") return !this.#probeSent;
     if (this.#state === "snapshot") return false;
-    // With something in flight, the commit index rides the next append or heartbeat.
-    return this.#nudgeDue || (this.inflight === 0 && this.#sentCommitIndex < commitIndex);
+    return this.#nudgeDue || (this.#noticeDue && this.#sentCommitIndex < commitIndex);
   }
 
   /** An append with entries up to `lastIndex` went out; none when lastIndex is nextIndex - 1. */
   appendSent(lastIndex: LogIndex, bytes: number, commitIndex: LogIndex): void {
     this.#nudgeDue = false;
+    this.#noticeDue = false;
     this.commitSent(Math.min(commitIndex, lastIndex));
     if (this.#state === "probe") {
       this.#probeSent = true;

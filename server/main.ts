@@ -1,14 +1,10 @@
 #!/usr/bin/env node
 /**
  * The `raft-kv` command. Decides which part of the program a process is, and its exit code:
- * 0 done, 1 failed, 2 wrong settings; the client commands say more in their help.
+ * 0 done, 1 failed, 2 wrong settings; the client commands say more in their help. Each part is
+ * loaded when it is wanted: a node that was killed has to be back within a second.
  */
 import { readFileSync } from "node:fs";
-import { isClientCommand, runClientCommand } from "../clients/cli.ts";
-import { mainHelp } from "./cli-help.ts";
-import { runDev } from "./dev/dev.ts";
-import { runServer } from "./run-server.ts";
-import { readVersion } from "./version.ts";
 
 const CLIENT_COMMANDS = [
   { usage: "get KEY", summary: "print the value of a key" },
@@ -21,25 +17,34 @@ const CLIENT_COMMANDS = [
 async function main(argv: readonly string[]): Promise<number> {
   const [command, ...rest] = argv;
   switch (command) {
-    case "server":
+    case "server": {
+      const { runServer } = await import("./run-server.ts");
       return await runServer({
         args: rest,
         environment: process.env,
         readFile: (path) => readFileSync(path, "utf8"),
       });
-    case "dev":
+    }
+    case "dev": {
+      const { runDev } = await import("./dev/dev.ts");
       return await runDev(rest);
+    }
     case undefined:
     case "help":
     case "--help":
-    case "-h":
+    case "-h": {
+      const { mainHelp } = await import("./cli-help.ts");
       process.stdout.write(mainHelp(CLIENT_COMMANDS));
       return command === undefined ? 2 : 0;
+    }
     case "version":
-    case "--version":
+    case "--version": {
+      const { readVersion } = await import("./version.ts");
       process.stdout.write(`${readVersion()}\n`);
       return 0;
-    default:
+    }
+    default: {
+      const { isClientCommand, runClientCommand } = await import("../clients/cli.ts");
       if (isClientCommand(command)) {
         const { env, stdin, stdout, stderr } = process;
         // Whoever reads our output may stop early: `raft-kv list | head`.
@@ -51,6 +56,7 @@ async function main(argv: readonly string[]): Promise<number> {
       }
       process.stderr.write(`raft-kv: there is no command "${command}"; see raft-kv --help\n`);
       return 2;
+    }
   }
 }
 

@@ -43,9 +43,11 @@ export async function runServer(sources: OptionSources): Promise<number> {
     log.error({ stack: error.stack }, "an invariant is broken");
     fail(error);
   });
+  // From here on a signal is never lost: one that comes during the start stops what was started.
+  const stopAsked = stopSignal(log);
   try {
     const server = await startServer(config, { log, version: readVersion(), fail });
-    await stopSignal(log);
+    await stopAsked;
     await stopServer(server, log);
     return 0;
   } catch (error) {

@@ -10,7 +10,7 @@ import type { Cluster } from "./cluster.ts";
 import { linkStrikes } from "./link-faults.ts";
 import type { SimulatedNode } from "./node.ts";
 import { nodeStrikes } from "./node-faults.ts";
-import { ELECTION_TIMEOUT_MS, LEASE_DRIFT_BOUND } from "./shape.ts";
+import { ELECTION_TIMEOUT_MS, LEASE_DRIFT_BOUND, type Shape } from "./shape.ts";
 
 export const FAULT_KINDS = [
   "drop",
@@ -91,6 +91,11 @@ export function drawManners(seed: number, kinds: readonly FaultKind[]): Manners 
   };
 }
 
+/** A lease is only as good as the clocks: it states how wrong they may be, and no one promises more. */
+function isAllowed(kind: FaultKind, { timing }: Shape): boolean {
+  return kind !== "frozen-clock" || timing.leaseDriftBound === undefined;
+}
+
 export class Faults {
   readonly #cluster: Cluster;
   readonly #strikes: ReadonlyMap<FaultKind, Strike>;
@@ -110,7 +115,9 @@ export class Faults {
       bounded: (durationMs) => Math.min(durationMs, endMs - cluster.scheduler.nowMs),
     };
     this.#strikes = new Map([...linkStrikes(striking), ...nodeStrikes(striking)]);
-    for (const kind of kinds) this.#install(kind, fork(cluster.seed, `fault ${kind}`));
+    for (const kind of kinds) {
+      if (isAllowed(kind, cluster.shape)) this.#install(kind, fork(cluster.seed, `fault ${kind}`));
+    }
   }
 
   /** Nothing strikes any more, and everything is repaired. */
