@@ -1,4 +1,4 @@
-/** How often each kind of fault and of event really happened: a fault that never fires tests nothing. */
+/** How often each kind of fault and event really happened: one that never fires tests nothing. */
 export class Coverage {
   readonly counts = new Map<string, number>();
 

@@ -7,12 +7,15 @@
  */
 import type { RaftConfig } from "../config.ts";
 import { SeededRandom } from "../random.ts";
-import type { EntryId, NodeId } from "../types.ts";
-import { Cluster, type ClusterOptions, member } from "./cluster.ts";
+import type { EntryId } from "../types.ts";
+import { Clients } from "./clients.ts";
+import { Cluster, type ClusterOptions } from "./cluster.ts";
 import type { Coverage } from "./coverage.ts";
+import { pick } from "./dice.ts";
 import { mustHold, ViolationError } from "./history.ts";
-import type { Host } from "./host.ts";
-import { CALM, type NetworkFaults } from "./network.ts";
+import { Nemesis } from "./nemesis.ts";
+import { CALM } from "./network.ts";
+import { drawPlan, type Plan } from "./plan.ts";
 
 const FAULT_PHASE_MS = 3000;
 const HEARTBEAT_MS = 50;
@@ -22,7 +25,6 @@ const ELECTION_MS_MAX = 10 * ELECTION_TIMEOUT_MS;
 /** In calm, somebody appends or applies something at least this often until all have all. */
 const PROGRESS_MS_MAX = 6 * ELECTION_TIMEOUT_MS;
 const CALM_MS_MAX = 60_000;
-const TWO_LEADERS_CHECK_MS = 5;
 const RECENTLY_REPORTED_LINES = 60;
 
 /** Every kind of fault and of rare event; all must fire over a whole test run. */
@@ -65,38 +67,6 @@ export const KINDS = [
   "read aborted",
   "read with two leaders",
 ] as const;
-
-/** What the nemesis may do in this run. */
-interface Plan {
-  readonly network: NetworkFaults;
-  readonly faults: readonly Fault[];
-  readonly faultEveryMs: number;
-  readonly requestEveryMs: number;
-  readonly bigCommands: boolean;
-  readonly membership: boolean;
-  readonly transfers: boolean;
-}
-
-type Fault =
-  | "split"
-  | "isolate"
-  | "one-way"
-  | "link"
-  | "crash"
-  | "crash all"
-  | "stall"
-  | "slow disk";
-
-const FAULTS: readonly Fault[] = [
-  "split",
-  "isolate",
-  "one-way",
-  "link",
-  "crash",
-  "crash all",
-  "stall",
-  "slow disk",
-];
 
 export interface SwarmRun {
   readonly coverage: Coverage;
@@ -142,15 +112,6 @@ function explain(
   return violation;
 }
 
-function pick<Item>(random: SeededRandom, items: readonly Item[]): Item {
-  for (const item of items.slice(random.below(items.length))) return item;
-  throw new ViolationError("there is something to pick from");
-}
-
-function chance(random: SeededRandom, probability: number): boolean {
-  return random.next() < probability;
-}
-
 const BASE_CONFIG: Omit<RaftConfig, "id" | "initialConfiguration"> = {
   group: 0,
   initialTime: 1_000_000,
@@ -189,257 +150,6 @@ function drawOptions(seed: number, random: SeededRandom, trace: boolean): Cluste
     retain: pick(random, [0, 2, 20]),
     trace,
   };
-}
-
-function drawPlan(random: SeededRandom): Plan {
-  const network: NetworkFaults = {
-    drop: pick(random, [0, 0, 0.02, 0.1, 0.3]),
-    duplicate: pick(random, [0, 0, 0.05, 0.3]),
-    delay: pick(random, [0, 0, 0.05, 0.3]),
-    delayMsMax: pick(random, [30, 200, 1000]),
-    reorder: chance(random, 0.4),
-  };
-  return {
-    network,
-    faults: FAULTS.filter(() => chance(random, 0.35)),
-    faultEveryMs: pick(random, [100, 250, 600]),
-    requestEveryMs: pick(random, [10, 25, 80]),
-    bigCommands: chance(random, 0.3),
-    membership: chance(random, 0.4),
-    transfers: chance(random, 0.3),
-  };
-}
-
-/** Keeps asking things of random nodes; most writes go to whoever believes to lead. */
-class Clients {
-  readonly #cluster: Cluster;
-  readonly #plan: Plan;
-  readonly #random: SeededRandom;
-  #commands = 0;
-  #isStopped = false;
-
-  constructor(cluster: Cluster, plan: Plan) {
-    this.#cluster = cluster;
-    this.#plan = plan;
-    this.#random = cluster.fork("clients");
-    this.#next();
-    this.#watchLeaders();
-  }
-
-  stop(): void {
-    this.#isStopped = true;
-  }
-
-  #next(): void {
-    const delayMs = 2 * this.#plan.requestEveryMs * this.#random.next();
-    this.#cluster.after(delayMs, () => {
-      if (this.#isStopped) return;
-      this.#request();
-      this.#next();
-    });
-  }
-
-  /** Two nodes believe to lead: the one that does gets a write, and both are asked to read. */
-  #watchLeaders(): void {
-    this.#cluster.after(TWO_LEADERS_CHECK_MS, () => {
-      if (this.#isStopped) return;
-      this.#watchLeaders();
-      const leaders = this.#cluster.running.filter((host) => host.node.role === "leader");
-      const newest = this.#cluster.leader;
-      if (leaders.length < 2 || newest === undefined) return;
-      this.#propose(newest);
-      for (const host of leaders) this.#cluster.read(host);
-      this.#cluster.coverage.count("read with two leaders");
-    });
-  }
-
-  #request(): void {
-    const { running } = this.#cluster;
-    if (running.length === 0) return;
-    const anyone = pick(this.#random, running);
-    const leaders = running.filter((host) => host.node.role === "leader");
-    const leader = leaders.length > 0 ? pick(this.#random, leaders) : anyone;
-    const dice = this.#random.next();
-    if (dice < 0.5) this.#propose(leader);
-    else if (dice < 0.55) this.#propose(anyone);
-    else if (dice < 0.7) this.#cluster.read(leader);
-    else if (dice < 0.85) this.#cluster.read(anyone);
-    else if (dice < 0.88) this.#proposeOther(leader);
-    else if (dice < 0.95) this.#changeMembers(leader);
-    else this.#transfer(leader);
-  }
-
-  #propose(host: Host): void {
-    this.#commands += 1;
-    const length = this.#plan.bigCommands ? this.#random.below(400) : 0;
-    const data = new TextEncoder().encode(`${this.#commands}${".".repeat(length)}`);
-    const proposed = this.#cluster.ask(host, (node, now) => node.propose(data, now));
-    if (proposed !== undefined) this.#cluster.coverage.count(`propose ${proposed.kind}`);
-  }
-
-  #proposeOther(host: Host): void {
-    const isTime = chance(this.#random, 0.7);
-    this.#cluster.ask(host, (node, now) =>
-      isTime ? node.proposeTime(now) : node.proposeFeatureLevel(1, now),
-    );
-  }
-
-  #changeMembers(host: Host): void {
-    if (!this.#plan.membership) return;
-    const ids = this.#cluster.hosts.map((other) => other.id);
-    const id = pick(this.#random, ids);
-    const current = host.node.configuration.members.find((other) => other.id === id);
-    const change =
-      current === undefined
-        ? ({ kind: "add-learner", member: member(id, "learner") } as const)
-        : current.role === "learner" && chance(this.#random, 0.8)
-          ? ({ kind: "promote", id } as const)
-          : ({ kind: "remove", id } as const);
-    const proposed = this.#cluster.ask(host, (node, now) => node.proposeConfChange(change, now));
-    if (proposed?.kind === "appended") this.#cluster.coverage.count(`${change.kind} appended`);
-    if (proposed?.kind === "refused") this.#cluster.coverage.count("conf-change refused");
-  }
-
-  #transfer(host: Host): void {
-    if (!this.#plan.transfers) return;
-    const to = pick(this.#random, this.#cluster.hosts).id;
-    const started = this.#cluster.ask(host, (node, now) => node.transferLeadership(to, now));
-    if (started === undefined) return;
-    this.#cluster.coverage.count(`transfer ${started}`);
-    // The old leader may be the last to hear of the new one.
-    if (started === "started" && this.#plan.faults.includes("link")) {
-      this.#cluster.after(5 * this.#random.next(), () => {
-        if (!this.#isStopped) this.#cluster.network.block(to, host.id);
-      });
-    }
-  }
-}
-
-/** Does harm at random moments, each kind for a while, until it is stopped. */
-class Nemesis {
-  readonly #cluster: Cluster;
-  readonly #plan: Plan;
-  readonly #random: SeededRandom;
-  #isStopped = false;
-
-  constructor(cluster: Cluster, plan: Plan) {
-    this.#cluster = cluster;
-    this.#plan = plan;
-    this.#random = cluster.fork("nemesis");
-    cluster.network.faults = plan.network;
-    if (plan.faults.length > 0) this.#next();
-  }
-
-  stop(): void {
-    this.#isStopped = true;
-  }
-
-  #next(): void {
-    const delayMs = 2 * this.#plan.faultEveryMs * this.#random.next();
-    this.#cluster.after(delayMs, () => {
-      if (this.#isStopped) return;
-      this.#strike(pick(this.#random, this.#plan.faults));
-      this.#next();
-    });
-  }
-
-  #strike(fault: Fault): void {
-    const { running } = this.#cluster;
-    if (running.length === 0) return;
-    // The leader is the most interesting victim.
-    const leader = this.#cluster.leader;
-    const anyone = pick(this.#random, running);
-    const victim = leader !== undefined && chance(this.#random, 0.4) ? leader : anyone;
-    switch (fault) {
-      case "split":
-      case "isolate":
-      case "one-way":
-        this.#partition(fault, victim);
-        break;
-      case "link":
-        this.#cutLink(leader ?? victim, anyone);
-        break;
-      case "crash":
-        this.#crashSomehow(victim);
-        break;
-      case "crash all":
-        this.#cluster.coverage.count("crash all");
-        for (const host of running) this.#crash(host, 100 * this.#random.next());
-        break;
-      case "stall":
-        this.#cluster.stall(victim, 600 * this.#random.next());
-        break;
-      case "slow disk":
-        this.#slowDisks(victim);
-        break;
-    }
-  }
-
-  #partition(fault: "split" | "isolate" | "one-way", victim: Host): void {
-    const { network, hosts, coverage } = this.#cluster;
-    coverage.count(`partition ${fault}`);
-    const side = new Set<NodeId>();
-    for (const { id } of hosts) {
-      if (fault === "split" ? chance(this.#random, 0.5) : id === victim.id) side.add(id);
-    }
-    const isInward = chance(this.#random, 0.5);
-    for (const one of hosts) {
-      for (const other of hosts) {
-        if (side.has(one.id) === side.has(other.id)) continue;
-        if (fault === "one-way" && side.has(one.id) === isInward) continue;
-        network.block(one.id, other.id);
-      }
-    }
-    this.#later(800 * this.#random.next(), () => network.heal());
-  }
-
-  /** The two do not hear each other, everybody else hears both. */
-  #cutLink(one: Host, other: Host): void {
-    const { network, coverage } = this.#cluster;
-    coverage.count("partition link");
-    network.block(one.id, other.id);
-    network.block(other.id, one.id);
-    this.#later(800 * this.#random.next(), () => network.heal());
-  }
-
-  /** At once or in the middle of a write; back soon or after the others have gone on. */
-  #crashSomehow(host: Host): void {
-    const downMs = pick(this.#random, [30, 400]) * this.#random.next();
-    if (chance(this.#random, 0.4)) {
-      this.#crash(host, downMs);
-      return;
-    }
-    this.#cluster.atNextWrite(host, () => {
-      if (this.#isStopped) return;
-      this.#cluster.coverage.count("crash at a write");
-      this.#crash(host, downMs);
-    });
-  }
-
-  #crash(host: Host, downMs: number): void {
-    const { coverage } = this.#cluster;
-    coverage.count("crash");
-    const keep = chance(this.#random, 0.5)
-      ? this.#random.below(host.disk.pendingOperations + 1)
-      : 0;
-    this.#cluster.crash(host, keep);
-    this.#later(downMs, () => {
-      coverage.count("restart");
-      this.#cluster.restart(host);
-    });
-  }
-
-  #slowDisks(host: Host): void {
-    this.#cluster.coverage.count("slow disk");
-    this.#cluster.slowDisk(host, 300);
-    this.#later(500 * this.#random.next(), () => this.#cluster.slowDisk(host, undefined));
-  }
-
-  #later(delayMs: number, run: () => void): void {
-    this.#cluster.after(delayMs, () => {
-      if (!this.#isStopped) run();
-    });
-  }
 }
 
 /** No more faults: the group must come back to work by itself. */
@@ -485,7 +195,7 @@ function hasFollowedLeader(cluster: Cluster): boolean {
   return following.length > voters.length / 2;
 }
 
-/** One command after the storm; a leader that is deposed before it commits leaves it to the next. */
+/** One command after the storm; a leader deposed before it commits leaves it to the next. */
 function proposeLastWord(cluster: Cluster, lastWord: EntryId | undefined): EntryId | undefined {
   const { leader } = cluster;
   if (leader === undefined || leader.node.term === lastWord?.term) return lastWord;

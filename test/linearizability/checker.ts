@@ -54,22 +54,25 @@ interface Returned<Input, Output> extends Numbered<Input, Output> {
   readonly returnOrder: number;
 }
 
-/** One operation to take effect next, and the state it leads to. */
-interface Branch<State> {
-  /** As the timeline numbers those that returned, or as the others stand in a list of their own. */
-  readonly number: number;
-  readonly isOpen: boolean;
-  readonly state: State;
-}
+/** What may take effect next, and the state it leads to. */
+type Branch<State> =
+  | { readonly kind: "returned"; readonly number: number; readonly state: State }
+  /** Several operations that never returned, one after the other. */
+  | { readonly kind: "open"; readonly numbers: readonly number[]; readonly state: State };
 
 /** A configuration on the way from the start to here, and what can be tried from it. */
 interface Frame<State> {
-  readonly state: State;
+  /** First what returned; then what did not, the fewest first. */
   readonly branches: Branch<State>[];
   /** The branch to try next. */
   next: number;
-  /** Whether operations that never returned are among the branches. */
-  hasOpen: boolean;
+  /** Where branches may still be added: those to which one more open operation can be added. */
+  readonly extensible: Branch<State>[];
+}
+
+interface Visited<State> {
+  readonly state: State;
+  readonly usedOpen: Uint32Array;
 }
 
 class Search<State, Input, Output> {
@@ -83,8 +86,8 @@ class Search<State, Input, Output> {
   readonly #timeline: Timeline;
   readonly #usedReturned: OperationSet;
   readonly #usedOpen: OperationSet;
-  /** For what has returned and a state: the sets of open operations that have been tried. */
-  readonly #memo = new Map<string, Uint32Array[]>();
+  /** By what has returned and the state's key. */
+  readonly #memo = new Map<string, Visited<State>[]>();
   readonly #stateIds = new Map<string, number>();
   #steps = 0;
   #farthestReturn = END;
@@ -109,13 +112,13 @@ class Search<State, Input, Output> {
   }
 
   run(): Verdict<State> {
-    const path = [this.#frame(this.#model.initial)];
+    const path = [this.#frame(this.#model.initial, false)];
     for (let frame = path.at(-1); frame !== undefined; frame = path.at(-1)) {
       if (this.#timeline.first() === END) return { kind: "linearizable", steps: this.#steps };
       if (this.#steps > this.#stepsMax) return { kind: "undecided", steps: this.#steps };
-      const state = this.#advance(frame);
-      if (state !== undefined) {
-        path.push(this.#frame(state));
+      const branch = this.#advance(frame);
+      if (branch !== undefined) {
+        path.push(this.#frame(branch.state, branch.kind === "open"));
       } else {
         path.pop();
         const parent = path.at(-1);
@@ -126,61 +129,76 @@ class Search<State, Input, Output> {
   }
 
   /** Takes the next untried operation into the order; undefined when all have been tried. */
-  #advance(frame: Frame<State>): State | undefined {
+  #advance(frame: Frame<State>): Branch<State> | undefined {
     for (;;) {
       const branch = frame.branches[frame.next];
-      if (branch === undefined) {
-        if (frame.hasOpen) return undefined;
-        this.#addOpenBranches(frame);
-        continue;
+      if (branch !== undefined) {
+        this.#take(branch);
+        frame.next += 1;
+        if (this.#isNew(branch.state)) {
+          if (branch.kind === "open") frame.extensible.push(branch);
+          return branch;
+        }
+        this.#takeBack(frame);
+      } else {
+        const shorter = frame.extensible.shift();
+        if (shorter === undefined) return undefined;
+        this.#addOpenBranches(frame, shorter);
       }
-      this.#take(branch);
-      frame.next += 1;
-      if (this.#isNew(branch.state)) return branch.state;
-      this.#takeBack(frame);
     }
   }
 
-  /** Whatever was called before the first return that is left may take effect next. */
-  #frame(state: State): Frame<State> {
-    const frame: Frame<State> = { state, branches: [], next: 0, hasOpen: false };
+  /**
+   * Whatever was called before the first return that is left may take effect next. After operations
+   * that never returned, one that did must follow: longer rows of them come later, so that one is
+   * tried alone before it is tried with all others.
+   */
+  #frame(state: State, isAfterOpen: boolean): Frame<State> {
+    const branches: Branch<State>[] = [];
     let event = this.#timeline.first();
-    for (; !this.#timeline.isReturn(event); event = this.#timeline.next(event)) {
-      if (event === END) return frame;
+    for (; event !== END && !this.#timeline.isReturn(event); event = this.#timeline.next(event)) {
       const number = this.#timeline.operationAt(event);
       for (const next of this.#outcomes(state, this.#returned[number])) {
-        // What changes nothing is in nobody's way: if any order goes on from here, one goes on that
-        // begins with it. So nothing else need be tried.
-        if (next === state) {
-          return { state, branches: [{ number, isOpen: false, state }], next: 0, hasOpen: true };
+        // A read that tells nothing new is in nobody's way: if any order goes on from here, one goes
+        // on that begins with it. So nothing else need be tried.
+        if (next === state && this.#isRead(number)) {
+          return { branches: [{ kind: "returned", number, state }], next: 0, extensible: [] };
         }
-        frame.branches.push({ number, isOpen: false, state: next });
+        branches.push({ kind: "returned", number, state: next });
       }
     }
-    this.#remember(event, state);
-    return frame;
+    if (event !== END) this.#remember(event, state);
+    const isExtensible = !isAfterOpen && this.#open.length > 0;
+    return {
+      branches,
+      next: 0,
+      extensible: isExtensible ? [{ kind: "open", numbers: [], state }] : [],
+    };
   }
 
   /** Of those that can stand in for each other, the earliest; for each that may come next. */
-  #addOpenBranches(frame: Frame<State>): void {
-    frame.hasOpen = true;
-    const first = this.#timeline.operationAt(this.#firstReturn());
-    const deadline = this.#returned[first]?.returnOrder ?? 0;
-    for (const numbers of this.#openClasses) {
-      const number = numbers.find((each) => !this.#usedOpen.has(each));
+  #addOpenBranches(frame: Frame<State>, shorter: Branch<State>): void {
+    if (shorter.kind !== "open") return;
+    const deadline = this.#deadline();
+    for (const number of shorter.numbers) this.#usedOpen.add(number);
+    for (const members of this.#openClasses) {
+      const number = members.find((each) => !this.#usedOpen.has(each));
       const operation = number === undefined ? undefined : this.#open[number];
       if (number === undefined || operation === undefined) continue;
       if (operation.callOrder > deadline) continue;
-      for (const state of this.#outcomes(frame.state, operation)) {
-        frame.branches.push({ number, isOpen: true, state });
+      for (const state of this.#outcomes(shorter.state, operation)) {
+        if (state === shorter.state) continue;
+        frame.branches.push({ kind: "open", numbers: [...shorter.numbers, number], state });
       }
     }
+    for (const number of shorter.numbers) this.#usedOpen.remove(number);
   }
 
-  #firstReturn(): number {
+  /** The latest that something may be called to come before the first return that is left. */
+  #deadline(): number {
     let event = this.#timeline.first();
     while (!this.#timeline.isReturn(event)) event = this.#timeline.next(event);
-    return event;
+    return this.#returned[this.#timeline.operationAt(event)]?.returnOrder ?? 0;
   }
 
   #outcomes(state: State, operation: Operation<Input, Output> | undefined): readonly State[] {
@@ -189,12 +207,17 @@ class Search<State, Input, Output> {
     return this.#model.step(state, operation.input, operation.output);
   }
 
-  #take({ number, isOpen }: Branch<State>): void {
-    if (isOpen) {
-      this.#usedOpen.add(number);
+  #isRead(number: number): boolean {
+    const operation = this.#returned[number];
+    return operation !== undefined && this.#model.isRead(operation.input, operation.output);
+  }
+
+  #take(branch: Branch<State>): void {
+    if (branch.kind === "open") {
+      for (const number of branch.numbers) this.#usedOpen.add(number);
     } else {
-      this.#usedReturned.add(number);
-      this.#timeline.lift(number);
+      this.#usedReturned.add(branch.number);
+      this.#timeline.lift(branch.number);
     }
   }
 
@@ -202,24 +225,28 @@ class Search<State, Input, Output> {
   #takeBack({ branches, next }: Frame<State>): void {
     const branch = branches[next - 1];
     assert(branch !== undefined, "what is taken back was taken");
-    if (branch.isOpen) {
-      this.#usedOpen.remove(branch.number);
+    if (branch.kind === "open") {
+      for (const number of branch.numbers) this.#usedOpen.remove(number);
     } else {
       this.#timeline.putBack(branch.number);
       this.#usedReturned.remove(branch.number);
     }
   }
 
-  /** False when this configuration, or one that has used fewer open operations, was here before. */
+  /** False when a configuration was here before that can do all that this one can. */
   #isNew(state: State): boolean {
     const key = `${this.#usedReturned.key()}|${this.#stateId(state)}`;
-    const tried = this.#memo.get(key);
-    if (tried === undefined) {
-      this.#memo.set(key, this.#open.length === 0 ? NONE_OPEN : [this.#usedOpen.words()]);
+    const visited = this.#memo.get(key);
+    if (visited === undefined) {
+      this.#memo.set(key, [{ state, usedOpen: this.#usedOpen.words() }]);
       return true;
     }
-    if (tried.some((words) => this.#usedOpen.includesAll(words))) return false;
-    tried.push(this.#usedOpen.words());
+    for (const other of visited) {
+      if (this.#usedOpen.includesAll(other.usedOpen) && this.#model.covers(other.state, state)) {
+        return false;
+      }
+    }
+    visited.push({ state, usedOpen: this.#usedOpen.words() });
     return true;
   }
 
@@ -251,9 +278,6 @@ class Search<State, Input, Output> {
     return { kind: "violation", steps: this.#steps, culprit: operation.index, states };
   }
 }
-
-/** Where no operation is open, having been here is all there is to know. */
-const NONE_OPEN = [new Uint32Array(0)];
 
 function hasReturned<Input, Output>(
   operation: Numbered<Input, Output>,

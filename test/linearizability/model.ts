@@ -23,12 +23,21 @@ export interface Model<State, Input, Output> {
   readonly initial: State;
   /**
    * The states in which the operation may leave the system when it takes effect in `state` and
-   * answers `output`; none when it cannot answer so. An undefined output is any answer. A state
-   * that it leaves as it is must be the same object, so that the search can see it.
+   * answers `output`; none when it cannot answer so. An undefined output is any answer.
    */
   step(state: State, input: Input, output: Output | undefined): readonly State[];
-  /** Equal for equal states, and only for these. */
+  /**
+   * Whether the operation, having answered so, changed nothing, whatever the state was. It may still
+   * tell more of the state; if it does not, `step` returns the state it was given.
+   */
+  isRead(input: Input, output: Output | undefined): boolean;
+  /** Equal for equal states. Others may share it only if `covers` tells them apart. */
   stateKey(state: State): string;
+  /**
+   * Of two states with the same key: whether every future that is possible from `other` is possible
+   * from `state`, too.
+   */
+  covers(state: State, other: State): boolean;
   /**
    * Operations of equal class do the same in every state. Only asked about operations that never
    * returned: of a class, the search lets the earliest take effect first.

@@ -6,6 +6,7 @@
  * model may accept too much then, but never refuses what the store could have done.
  */
 import { assert, unreachable } from "../../raft/index.ts";
+import { hasChanged } from "./has-changed.ts";
 import type {
   Comparison,
   Condition,
@@ -47,10 +48,26 @@ export class KvModel implements Model<KvState, Input, Output> {
     return next === undefined ? IMPOSSIBLE : [next];
   }
 
+  isRead(input: Input, output: Output | undefined): boolean {
+    return (
+      input.kind === "get" ||
+      input.kind === "list" ||
+      (output !== undefined && !hasChanged(input, output))
+    );
+  }
+
   stateKey(state: KvState): string {
-    let text = String(state.revisionMin);
+    let text = "";
     for (const key of state.keys) text += key === undefined ? ";" : `;${keyStateText(key)}`;
     return text;
+  }
+
+  /** Bounds only forbid: lower ones forbid less. */
+  covers(state: KvState, other: KvState): boolean {
+    return (
+      state.revisionMin <= other.revisionMin &&
+      state.keys.every((key, slot) => key === undefined || key.revision <= revisionOf(other, slot))
+    );
   }
 
   operationClass(input: Input, output: Output | undefined): string {
@@ -213,7 +230,11 @@ function only(...states: readonly (KvState | undefined)[]): readonly KvState[] {
 
 function keyStateText(key: KeyState): string {
   const { value, version, createRevision = "?", revision, isExact } = key;
-  return `${version},${createRevision},${revision}${isExact ? "" : "+"},${JSON.stringify(value)}`;
+  return `${version},${createRevision},${isExact ? revision : "?"},${JSON.stringify(value)}`;
+}
+
+function revisionOf({ keys }: KvState, slot: number): number {
+  return keys[slot]?.revision ?? 0;
 }
 
 function holds(condition: Condition, key: KeyState | undefined): Truth {

@@ -3,12 +3,14 @@
  *
  * - Linearizability is local (Herlihy and Wing, theorem 1): a history is linearizable when it is
  *   for each object. Keys that a transaction or a list touches together are one object.
+ * - A list that names the store's revision is one read of each key, all at that revision: the
+ *   revision holds them together, so their keys need not be one object.
  * - What certainly had no effect, and reads that were not answered, constrain nothing.
  */
 import { assert } from "../../raft/index.ts";
+import { hasChanged } from "./has-changed.ts";
 import type { HistoryOperation, Input } from "./history.ts";
 import { RevisionHoles, RevisionKnowledge } from "./revision-knowledge.ts";
-import { hasChanged } from "./revisions.ts";
 import { type KvOperation, Sightings } from "./sightings.ts";
 
 export interface Partition {
@@ -20,11 +22,13 @@ export interface Partition {
 export function partitionsOf(history: readonly HistoryOperation[]): readonly Partition[] {
   const relevant = history.filter(isRelevant);
   const sightings = new Sightings(relevant);
-  const operations = relevant.map((operation) => sightings.complete(operation));
-  const holes = new RevisionHoles(operations.flatMap(namedRevision));
   const keys = new Set(relevant.flatMap(namedKeys));
+  const operations = relevant
+    .map((operation) => sightings.complete(operation))
+    .flatMap((operation) => keyByKey(operation, keys));
+  const holes = new RevisionHoles(operations.flatMap(namedRevision));
   const groups = new KeyGroups(keys);
-  for (const { input } of relevant) groups.join(touchedKeys(input, keys));
+  for (const { input } of operations) groups.join(touchedKeys(input, keys));
   const partitions = new Map<string, { keys: string[]; operations: KvOperation[] }>();
   for (const key of keys) {
     const name = groups.nameOf(key);
@@ -43,6 +47,22 @@ export function partitionsOf(history: readonly HistoryOperation[]): readonly Par
   return [...partitions.values()].map((partition) => ({
     ...partition,
     revisions: new RevisionKnowledge(holes, partition.operations.flatMap(namedRevision)),
+  }));
+}
+
+function keyByKey(operation: KvOperation, keys: ReadonlySet<string>): readonly KvOperation[] {
+  const { input, output } = operation;
+  if (input.kind !== "list" || output?.kind !== "list") return [operation];
+  const { items, revision } = output;
+  const records = new Map(items.map(({ key, record }) => [key, record]));
+  const isWellFormed =
+    records.size === items.length && items.every(({ key }) => key.startsWith(input.prefix));
+  // The model of the whole list refuses what is not.
+  if (revision === undefined || !isWellFormed) return [operation];
+  return touchedKeys(input, keys).map((key) => ({
+    ...operation,
+    input: { kind: "get", key },
+    output: { kind: "record", record: records.get(key) ?? null, revision },
   }));
 }
 

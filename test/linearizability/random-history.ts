@@ -51,8 +51,8 @@ export class AtomicStore {
     return this.#records.get(key);
   }
 
-  /** What no store may do: go back to an earlier record. */
-  revert(key: string, record: StoredRecord): void {
+  /** What no store does. */
+  tamper(key: string, record: StoredRecord): void {
     this.#records.set(key, record);
   }
 
@@ -123,9 +123,11 @@ interface Pending {
   output: Output | undefined;
 }
 
+/** `meddle` may do to the store, before each call, what no store does. */
 export function randomHistory(
   random: SeededRandom,
   options: RandomHistoryOptions,
+  meddle?: (store: AtomicStore, recorder: HistoryRecorder) => void,
 ): readonly HistoryOperation[] {
   const store = new AtomicStore();
   const recorder = new HistoryRecorder();
@@ -138,9 +140,15 @@ export function randomHistory(
     if (late.length > 0 && random.below(20) === 0) {
       store.execute(late.splice(random.below(late.length), 1)[0] ?? { kind: "get", key: "" });
     } else if (current === undefined) {
+      meddle?.(store, recorder);
       const input = randomInput(random, options, called, store);
       const fate = randomFate(random, options);
-      pending[client] = { input, call: recorder.call(`c${client}`, input), fate, output: undefined };
+      pending[client] = {
+        input,
+        call: recorder.call(`c${client}`, input),
+        fate,
+        output: undefined,
+      };
       called += 1;
     } else if (current.output === undefined && current.fate === "ok") {
       current.output = store.execute(current.input);
@@ -200,7 +208,7 @@ function randomInput(
   }
 }
 
-/** One key in two of all operations is the first: keys are never equally busy. */
+/** The first key gets a quarter more than its share: keys are never equally busy. */
 function randomKey(random: SeededRandom, { keys }: RandomHistoryOptions): string {
   return `k${random.below(4) === 0 ? 0 : random.below(keys)}`;
 }

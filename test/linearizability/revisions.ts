@@ -4,7 +4,8 @@
  * no two changes have the same revision, and an operation that begins after another has answered
  * finds the counter at least where the other left it. Linear after sorting.
  */
-import type { AnsweredOperation, HistoryOperation, Input, Output } from "./history.ts";
+import { hasChanged } from "./has-changed.ts";
+import type { AnsweredOperation, HistoryOperation } from "./history.ts";
 import { recordsSeen } from "./records-seen.ts";
 
 export interface RevisionViolation {
@@ -49,7 +50,9 @@ function fallenRevision(answered: readonly AnsweredOperation[]): RevisionViolati
     }
     const { revision } = operation.output;
     if (witness === undefined || revision === undefined) continue;
-    const least = hasChanged(operation.input, operation.output) ? witnessRevision + 1 : witnessRevision;
+    const least = hasChanged(operation.input, operation.output)
+      ? witnessRevision + 1
+      : witnessRevision;
     if (revision < least) return { operation, revision, witness, witnessRevision };
   }
   return undefined;
@@ -59,24 +62,4 @@ function fallenRevision(answered: readonly AnsweredOperation[]): RevisionViolati
 function provenRevision({ input, output }: AnsweredOperation): number {
   const seen = recordsSeen(input, output).map(({ record }) => record.revision ?? 0);
   return Math.max(output.revision ?? 0, ...seen);
-}
-
-/** Whether the revision in this answer is one that it made. */
-export function hasChanged(input: Input, output: Output): boolean {
-  switch (output.kind) {
-    case "put":
-      return true;
-    case "deleted":
-      return output.deleted > 0;
-    case "txn": {
-      if (input.kind !== "txn") return false;
-      const parts = output.succeeded ? input.success : input.failure;
-      return parts.some((part, at) => {
-        const result = output.results?.[at];
-        return result === undefined ? part.kind === "put" : hasChanged(part, result);
-      });
-    }
-    default:
-      return false;
-  }
 }

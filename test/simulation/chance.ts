@@ -1,4 +1,4 @@
-/** Seeded randomness, one independent stream for each purpose, so that a new fault shifts no old one. */
+/** Seeded chance, one stream for each purpose, so that a new fault shifts no old one. */
 import { SeededRandom } from "../../raft/index.ts";
 
 export function fork(seed: number, purpose: string): SeededRandom {

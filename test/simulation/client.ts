@@ -9,22 +9,13 @@
 
 import type { SeededRandom } from "../../raft/index.ts";
 import type { WriteOutcome } from "../../server/gateway.ts";
-import {
-  type Condition,
-  encodeCloseSession,
-  encodeDelete,
-  encodeOpenSession,
-  encodePut,
-  type KvRecord,
-  type KvResult,
-  SESSION_RANDOM_BYTES,
-  type SessionStamp,
-} from "../../server/kv/index.ts";
-import type { Input, ObservedRecord, Output, RecordedCall } from "../linearizability/index.ts";
+import type { Condition, KvResult, SessionStamp } from "../../server/kv/index.ts";
+import type { Input, RecordedCall } from "../linearizability/index.ts";
 import { between, chance, exponential, fork, pick, pickAny } from "./chance.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Process, SimulatedNode } from "./node.ts";
 import type { Attempt, Intent } from "./operation.ts";
+import { encode, observed, outputOf } from "./translation.ts";
 import { require } from "./violation.ts";
 
 /** What clients do besides what they should (K2 and K3 of the fault matrix). */
@@ -427,37 +418,12 @@ export class Client {
   }
 }
 
-/** What the history says of a write: refused ones have no effect, unless some attempt might have. */
+/** A refused write has no effect, unless one of its attempts may still have. */
 function conclude({ call, isUnknown }: Operation, result: KvResult | undefined): void {
   const output = result === undefined ? undefined : outputOf(result);
   if (output !== undefined) call?.ok(output);
   else if (isUnknown) call?.unknown();
   else call?.fail();
-}
-
-function outputOf(result: KvResult): Output | undefined {
-  switch (result.kind) {
-    case "put": {
-      const { kind, revision, createRevision, version } = result;
-      return { kind, revision, createRevision, version };
-    }
-    case "deleted": {
-      const { kind, deleted, revision } = result;
-      return { kind, deleted, revision };
-    }
-    case "condition-failed": {
-      const { kind, revision, current } = result;
-      return { kind, revision, current: observed(current) };
-    }
-    default:
-      return undefined;
-  }
-}
-
-function observed(record: KvRecord | undefined): ObservedRecord | null {
-  if (record === undefined) return null;
-  const { value, revision, createRevision, version } = record;
-  return { value, revision, createRevision, version };
 }
 
 function lowestOf(session: Session): number {
@@ -468,25 +434,4 @@ function lowestOf(session: Session): number {
 
 function stampOf(session: Session, sequence: number): SessionStamp {
   return { id: session.id, sequence, lowestUnanswered: Math.min(lowestOf(session), sequence) };
-}
-
-function encode(intent: Intent, requestId: number, random: SeededRandom): Uint8Array {
-  switch (intent.kind) {
-    case "put": {
-      const { key, condition, wantPrevious, stamp: session } = intent;
-      const value = Buffer.from(intent.value, "latin1");
-      return encodePut({ key, value, type: "text", condition, wantPrevious, requestId, session });
-    }
-    case "delete": {
-      const { key, condition, wantPrevious, stamp: session } = intent;
-      return encodeDelete({ key, condition, wantPrevious, requestId, session });
-    }
-    case "open-session": {
-      const bits = Buffer.alloc(SESSION_RANDOM_BYTES);
-      for (let at = 0; at < bits.length; at += 1) bits[at] = random.below(256);
-      return encodeOpenSession({ random: bits, requestId });
-    }
-    case "close-session":
-      return encodeCloseSession({ id: intent.session, requestId });
-  }
 }

@@ -91,7 +91,7 @@ export function drawManners(seed: number, kinds: readonly FaultKind[]): Manners 
   };
 }
 
-/** A lease is only as good as the clocks: it states how wrong they may be, and no one promises more. */
+/** A lease states how wrong clocks may be, and promises nothing beyond. */
 function isAllowed(kind: FaultKind, { timing }: Shape): boolean {
   return kind !== "frozen-clock" || timing.leaseDriftBound === undefined;
 }

@@ -144,7 +144,7 @@ export class SimulatedNode {
     this.#process?.clock.setRate(rate);
   }
 
-  /** Terms and commit never go back, over restarts too as far as they were promised (Figure 2). */
+  /** Terms and commit never go back (Figure 2); the durable log sees to it over restarts. */
   observe(): void {
     const process = this.#process;
     if (process === undefined) return;
@@ -229,14 +229,10 @@ export class SimulatedNode {
     if (port === undefined) throw new Violation("a replica opens its transport");
     // The transport asks the replica who may call, so it is only reachable from here on.
     network.open(port);
-    this.#forgetWhatWasNotPromised(replica);
-    return { incarnation: this.#starts, clock, machine, replica, port };
-  }
-
-  /** A commit index is a hint and may be lost with a crash; a term that was promised may not. */
-  #forgetWhatWasNotPromised(replica: Replica<KvResult>): void {
+    // A commit index is a hint and may be lost with a crash.
     const { term, commitIndex } = replica.raft;
     this.#glimpse = { term, commitIndex };
+    return { incarnation: this.#starts, clock, machine, replica, port };
   }
 
   #guard(start: number, clock: SimulatedClock, run: () => void): void {

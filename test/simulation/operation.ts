@@ -1,4 +1,4 @@
-/** What clients ask for, and what is known about it: one operation, sent in one or more attempts. */
+/** What clients want, and what is known of each attempt to get it. */
 import type { Condition, SessionStamp } from "../../server/kv/index.ts";
 
 /** What a command is meant to do. */

@@ -1,7 +1,7 @@
 /**
  * The network of a simulation: one-way links with delay, loss, copies, overtaking and cuts, all
- * drawn from one seeded generator. Raft envelopes may be lost, copied and overtaken; a forwarded
- * write is never copied by the transport itself, as the port demands.
+ * drawn from one seeded generator. Everything may be lost, copied and overtaken, also a forwarded
+ * write: no transport of ours sends one twice, and the leader must not have to rely on that.
  *
  * A link is up for a node from the handshake until it notices a break. A cut may be noticed soon,
  * late or never, as with a half-open connection; so links do not follow cuts at once.
@@ -134,14 +134,14 @@ export class SimulatedNetwork {
     return this.#cuts.has(linkOf(from, to));
   }
 
-  post(from: Port, to: number, message: PeerMessage, canCopy: boolean): boolean {
+  post(from: Port, to: number, message: PeerMessage): boolean {
     if (!from.isOpen || !from.links.has(to)) return false;
     if (this.#wire === undefined) {
-      this.carry(from, to, canCopy, (port) => port.events.message(message));
+      this.carry(from, to, true, (port) => port.events.message(message));
       return true;
     }
     for (const copy of this.#wire.copy(message)) {
-      this.carry(from, to, canCopy, (port) => port.events.message(copy));
+      this.carry(from, to, true, (port) => port.events.message(copy));
     }
     return true;
   }

@@ -19,16 +19,16 @@ export class SimulatedTransport implements Transport {
   send(envelopes: readonly Envelope[]): void {
     for (const envelope of envelopes) {
       this.#port.onSend(envelope);
-      this.#network.post(this.#port, envelope.to, { kind: "raft", envelope }, true);
+      this.#network.post(this.#port, envelope.to, { kind: "raft", envelope });
     }
   }
 
   forward(message: Forward): boolean {
-    return this.#network.post(this.#port, message.to, message, false);
+    return this.#network.post(this.#port, message.to, message);
   }
 
   forwardResults(message: ForwardResults): void {
-    this.#network.post(this.#port, message.to, message, false);
+    this.#network.post(this.#port, message.to, message);
   }
 
   sendSnapshot(envelope: Envelope, source: SnapshotSource): void {
