@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type StatusResponse, statusResponseSchema } from "../clients/contract.ts";
 import { freePorts } from "./free-ports.ts";
-import { describeExit, type Exit, ServiceProcess } from "./service-process.ts";
+import { describeExit, type Exit, NODE_FLAGS, ServiceProcess } from "./service-process.ts";
 import { until } from "./until.ts";
 
 export interface ClusterOptions {
@@ -92,7 +92,7 @@ export class Cluster {
     const members = this.nodes.map((node) => `${node.id}=${node.peer}/${node.client}`).join(",");
     const service = new ServiceProcess({
       name: `node${id}`,
-      nodeFlags: this.#options.nodeFlags ?? [],
+      nodeFlags: this.#options.nodeFlags ?? NODE_FLAGS,
       script: this.#options.script,
       args: [
         ...["server", "--id", String(id), "--cluster", members, "--data", directory],

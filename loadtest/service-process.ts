@@ -8,6 +8,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable } from "node:stream";
 
+/** What `npm start` and the Procfile give a node; the yardstick gets the same. */
+export const NODE_FLAGS: readonly string[] = ["--max-semi-space-size=64"];
+
 export interface ServiceCommand {
   readonly name: string;
   /** For Node itself, before the script. */
@@ -33,7 +36,7 @@ export class ServiceProcess {
   readonly #lines: string[] = [];
   #exit: Exit | undefined = undefined;
 
-  constructor({ name, nodeFlags = [], script, args }: ServiceCommand) {
+  constructor({ name, nodeFlags = NODE_FLAGS, script, args }: ServiceCommand) {
     this.name = name;
     const child = spawn(process.execPath, [...nodeFlags, script, ...args], {
       stdio: ["ignore", "pipe", "pipe", "ipc"],

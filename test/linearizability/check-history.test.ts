@@ -213,6 +213,17 @@ describe("many keys at once", () => {
     assertBad(...before, get("4 5", "b", "x"), get("6 7", "a", "x"));
   });
 
+  test("a list shows nothing that it was not asked for, and nothing twice", () => {
+    const before = [put("1 2", "a", "x 1 1"), put("3 4", "b", "y 1 2")];
+    const item = { key: "b", record: { value: "y" } };
+    const seen = (prefix: string, ...items: readonly (typeof item)[]) =>
+      operation("5 6", { kind: "list", prefix }, { kind: "list", items, revision: 2 });
+    assertGood(...before, seen("b", item));
+    assertGood(...before, seen("z"));
+    assertBad(...before, seen("z", item));
+    assertBad(...before, seen("b", item, item));
+  });
+
   test("a list is one moment, with revisions and without", () => {
     const [first, second] = [put("1 2", "a", "x 1 1"), put("3 4", "b", "y 1 2")];
     assertGood(first, second, list("5 6", { a: "x 1 1", b: "y 1 2" }, 2));

@@ -22,6 +22,7 @@ const register: Model<number, Input, number> = {
   stateKey: String,
   covers: () => true,
   operationClass: (input, output) => JSON.stringify([input, output]),
+  rank: () => undefined,
 };
 
 /** `at` is "call return", or "call" for what never returned. */

@@ -81,8 +81,8 @@ class Search<State, Input, Output> {
   /** In order of their calls; a set or timeline numbers them as they stand here. */
   readonly #returned: readonly Returned<Input, Output>[];
   readonly #open: readonly Numbered<Input, Output>[];
-  /** Open operations that can stand in for each other, earliest call first. */
-  readonly #openClasses: readonly (readonly number[])[];
+  /** By rank, those of no rank first. */
+  readonly #openClasses: readonly OpenClass[];
   readonly #timeline: Timeline;
   readonly #usedReturned: OperationSet;
   readonly #usedOpen: OperationSet;
@@ -159,8 +159,8 @@ class Search<State, Input, Output> {
     for (; event !== END && !this.#timeline.isReturn(event); event = this.#timeline.next(event)) {
       const number = this.#timeline.operationAt(event);
       for (const next of this.#outcomes(state, this.#returned[number])) {
-        // A read that tells nothing new is in nobody's way: if any order goes on from here, one goes
-        // on that begins with it. So nothing else need be tried.
+        // A read that tells nothing new is in nobody's way: if any order goes on from here, one
+        // goes on that begins with it. So nothing else need be tried.
         if (next === state && this.#isRead(number)) {
           return { branches: [{ kind: "returned", number, state }], next: 0, extensible: [] };
         }
@@ -176,18 +176,25 @@ class Search<State, Input, Output> {
     };
   }
 
-  /** Of those that can stand in for each other, the earliest; for each that may come next. */
+  /** A row longer by one: of those that can stand in for each other, the earliest. */
   #addOpenBranches(frame: Frame<State>, shorter: Branch<State>): void {
     if (shorter.kind !== "open") return;
     const deadline = this.#deadline();
+    const ranked = new Map<string, State>();
     for (const number of shorter.numbers) this.#usedOpen.add(number);
-    for (const members of this.#openClasses) {
+    for (const { members, rank } of this.#openClasses) {
       const number = members.find((each) => !this.#usedOpen.has(each));
       const operation = number === undefined ? undefined : this.#open[number];
       if (number === undefined || operation === undefined) continue;
       if (operation.callOrder > deadline) continue;
       for (const state of this.#outcomes(shorter.state, operation)) {
         if (state === shorter.state) continue;
+        if (rank !== undefined) {
+          const key = this.#model.stateKey(state);
+          const lower = ranked.get(key);
+          if (lower !== undefined && this.#model.covers(lower, state)) continue;
+          ranked.set(key, state);
+        }
         frame.branches.push({ kind: "open", numbers: [...shorter.numbers, number], state });
       }
     }
@@ -285,16 +292,23 @@ function hasReturned<Input, Output>(
   return operation.returnOrder !== undefined;
 }
 
+/** Open operations that can stand in for each other. */
+interface OpenClass {
+  readonly rank: number | undefined;
+  /** Earliest call first. */
+  readonly members: number[];
+}
+
 function classesOf<State, Input, Output>(
   model: Model<State, Input, Output>,
   open: readonly Operation<Input, Output>[],
-): readonly (readonly number[])[] {
-  const classes = new Map<string, number[]>();
+): readonly OpenClass[] {
+  const classes = new Map<string, OpenClass>();
   open.forEach(({ input, output }, number) => {
     const name = model.operationClass(input, output);
-    const members = classes.get(name);
-    if (members === undefined) classes.set(name, [number]);
-    else members.push(number);
+    const known = classes.get(name);
+    if (known === undefined) classes.set(name, { rank: model.rank(input), members: [number] });
+    else known.members.push(number);
   });
-  return [...classes.values()];
+  return [...classes.values()].sort((a, b) => (a.rank ?? -1) - (b.rank ?? -1));
 }

@@ -50,6 +50,8 @@ export class Draft {
   readonly #revisions: RevisionKnowledge;
   /** The store's revision after the operation, where it was told. */
   readonly #revision: number | undefined;
+  /** The least revision that the store had before the operation. */
+  #revisionMin: number;
   #keys: (KeyState | undefined)[] | undefined;
   #hasChanged = false;
 
@@ -57,6 +59,7 @@ export class Draft {
     this.#state = state;
     this.#revisions = revisions;
     this.#revision = revision;
+    this.#revisionMin = state.revisionMin;
   }
 
   get(slot: number): KeyState | undefined {
@@ -97,28 +100,28 @@ export class Draft {
     return key !== undefined && this.#learn(slot, key, withRevision(key, revision));
   }
 
-  /** The next state; undefined when the store's revision cannot be the one that was told. */
+  /** The next state; undefined when the store's revision cannot be what it would have to be. */
   finish(): KvState | undefined {
-    const { revisionMin } = this.#state;
+    const revisionMin = this.#hasChanged ? this.#changeRevision() : this.#revisionMin;
+    if (revisionMin === Number.POSITIVE_INFINITY) return undefined;
     if (this.#revision !== undefined) {
       // A change makes the next revision, so just before it the store was at the one below.
       const before = this.#hasChanged ? this.#revision - 1 : this.#revision;
-      if (!this.#revisions.canBe(before, revisionMin)) return undefined;
+      if (!this.#revisions.canBe(before, this.#revisionMin)) return undefined;
     }
-    if (this.#keys === undefined) return this.#state;
-    return {
-      keys: this.#keys,
-      revisionMin: this.#hasChanged ? this.#changeRevision() : revisionMin,
-    };
+    return this.#keys === undefined ? this.#state : { keys: this.#keys, revisionMin };
   }
 
   #changeRevision(): number {
-    return this.#revision ?? this.#revisions.unnamedAfter(this.#state.revisionMin);
+    return this.#revision ?? this.#revisions.unnamedAfter(this.#revisionMin);
   }
 
   #learn(slot: number, before: KeyState, after: KeyState | undefined): boolean {
     if (after === undefined) return false;
-    if (after !== before) this.#set(slot, after);
+    if (after === before) return true;
+    this.#set(slot, after);
+    // What is there was made before now; what this operation makes has its revision checked later.
+    if (!this.#hasChanged) this.#revisionMin = Math.max(this.#revisionMin, after.revision);
     return true;
   }
 

@@ -27,8 +27,8 @@ export interface Model<State, Input, Output> {
    */
   step(state: State, input: Input, output: Output | undefined): readonly State[];
   /**
-   * Whether the operation, having answered so, changed nothing, whatever the state was. It may still
-   * tell more of the state; if it does not, `step` returns the state it was given.
+   * Whether the operation, having answered so, changed nothing, whatever the state was. It may
+   * still tell more of the state; if it does not, `step` returns the state it was given.
    */
   isRead(input: Input, output: Output | undefined): boolean;
   /** Equal for equal states. Others may share it only if `covers` tells them apart. */
@@ -43,4 +43,10 @@ export interface Model<State, Input, Output> {
    * returned: of a class, the search lets the earliest take effect first.
    */
   operationClass(input: Input, output: Output | undefined): string;
+  /**
+   * Of two operations that never returned and lead from one state to the same, the one of higher
+   * rank can do all that the other can, in every state: the search spends the lower one. Undefined
+   * where that cannot be said.
+   */
+  rank(input: Input): number | undefined;
 }

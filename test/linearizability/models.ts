@@ -74,6 +74,20 @@ export class KvModel implements Model<KvState, Input, Output> {
     return JSON.stringify([input, output]);
   }
 
+  /** An expected revision never comes again; a key may come and go; without condition all goes. */
+  rank(input: Input): number | undefined {
+    if (input.kind !== "put" && input.kind !== "delete") return undefined;
+    switch (input.condition?.kind) {
+      case "revision":
+        return 0;
+      case "absent":
+      case "exists":
+        return 1;
+      default:
+        return 2;
+    }
+  }
+
   #unanswered(state: KvState, input: Input): readonly KvState[] {
     switch (input.kind) {
       case "get":
@@ -101,13 +115,11 @@ export class KvModel implements Model<KvState, Input, Output> {
 
   #unansweredWrite(draft: Draft, input: SingleInput): void {
     const slot = this.#slot(input.key);
-    if (input.kind === "delete") {
-      draft.delete(slot);
-    } else if (input.kind === "put") {
-      const { condition } = input;
-      if (condition?.kind === "revision") draft.observeRevision(slot, condition.revision);
-      draft.put(slot, input.value);
-    }
+    if (input.kind === "get") return;
+    const { condition } = input;
+    if (condition?.kind === "revision") draft.observeRevision(slot, condition.revision);
+    if (input.kind === "put") draft.put(slot, input.value);
+    else draft.delete(slot);
   }
 
   #unansweredBranch(state: KvState, inputs: readonly SingleInput[]): KvState | undefined {

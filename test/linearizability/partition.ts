@@ -28,7 +28,7 @@ export function partitionsOf(history: readonly HistoryOperation[]): readonly Par
     .flatMap((operation) => keyByKey(operation, keys));
   const holes = new RevisionHoles(operations.flatMap(namedRevision));
   const groups = new KeyGroups(keys);
-  for (const { input } of operations) groups.join(touchedKeys(input, keys));
+  for (const operation of operations) groups.join(keysOf(operation, keys));
   const partitions = new Map<string, { keys: string[]; operations: KvOperation[] }>();
   for (const key of keys) {
     const name = groups.nameOf(key);
@@ -37,7 +37,7 @@ export function partitionsOf(history: readonly HistoryOperation[]): readonly Par
     else partition.keys.push(key);
   }
   for (const operation of operations) {
-    const [key] = touchedKeys(operation.input, keys);
+    const [key] = keysOf(operation, keys);
     // A list of nothing where nothing ever was.
     if (key === undefined) continue;
     const partition = partitions.get(groups.nameOf(key));
@@ -93,6 +93,12 @@ function touchedKeys(input: Input, keys: ReadonlySet<string>): readonly string[]
     default:
       return [input.key];
   }
+}
+
+/** A list may also show keys that it was not asked for. */
+function keysOf({ input, output }: KvOperation, keys: ReadonlySet<string>): readonly string[] {
+  const touched = touchedKeys(input, keys);
+  return output?.kind === "list" ? [...touched, ...output.items.map(({ key }) => key)] : touched;
 }
 
 /** Disjoint sets of keys, by union and find. */

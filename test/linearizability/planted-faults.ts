@@ -6,7 +6,7 @@
 import type { SeededRandom } from "../../raft/index.ts";
 import type { AnsweredOperation, HistoryOperation, Input, Output } from "./history.ts";
 import type { HistoryRecorder } from "./history-recorder.ts";
-import type { AtomicStore } from "./random-history.ts";
+import { type AtomicStore, withoutNumbers } from "./random-history.ts";
 
 export const FAULTS = ["lost write", "duplicate apply", "reordered writes"] as const;
 export type Fault = (typeof FAULTS)[number];
@@ -18,17 +18,21 @@ interface Put extends AnsweredOperation {
 }
 
 /** False when there is no place for it yet. */
-export function plantFault(fault: Fault, store: AtomicStore, recorder: HistoryRecorder): boolean {
+export function plantFault(
+  fault: Fault,
+  store: AtomicStore,
+  recorder: HistoryRecorder,
+  hasVersions: boolean,
+): boolean {
   const puts = recorder.history().filter(isPut);
   for (const newest of puts.toReversed()) {
     const { key } = newest.input;
     const record = store.get(key);
-    if (record === undefined || record.revision !== newest.output.revision) continue;
-    const { previous } = newest.output;
-    const before = puts.find(
-      (put) => put.input.key === key && put.output.revision === previous?.revision,
-    );
-    if (before === undefined || before.returnOrder >= newest.callOrder) continue;
+    if (record?.value !== newest.input.value) continue;
+    const before = puts
+      .filter((put) => put.input.key === key && put.returnOrder < newest.callOrder)
+      .at(-1);
+    if (before === undefined) continue;
     const { revision = 0, createRevision = 0, version = 0 } = before.output;
     const { value } = before.input;
     switch (fault) {
@@ -42,7 +46,8 @@ export function plantFault(fault: Fault, store: AtomicStore, recorder: HistoryRe
         store.tamper(key, { ...record, value });
     }
     const read: Input = { kind: "get", key };
-    recorder.call("witness", read).ok(store.execute(read));
+    const output = store.execute(read);
+    recorder.call("witness", read).ok(hasVersions ? output : withoutNumbers(output));
     return true;
   }
   return false;
@@ -54,6 +59,12 @@ function isPut(operation: HistoryOperation): operation is Put {
   );
 }
 
+export interface StaleRead {
+  readonly read: AnsweredOperation;
+  /** What it is to answer. */
+  readonly output: Output;
+}
+
 /**
  * One read answers what was overwritten before it began; undefined when the history has no such
  * read. The record is the one just before: the hardest to notice.
@@ -61,18 +72,12 @@ function isPut(operation: HistoryOperation): operation is Put {
 export function plantStaleRead(
   random: SeededRandom,
   history: readonly HistoryOperation[],
-): { readonly history: readonly HistoryOperation[]; readonly key: string } | undefined {
-  const staleReads = history.flatMap((read, at) => {
-    if (read.outcome !== "ok" || read.input.kind !== "get") return [];
-    const { key } = read.input;
-    return [{ read, at, key }];
-  });
-  for (let tries = 0; tries < 100 && staleReads.length > 0; tries += 1) {
-    const chosen = staleReads[random.below(staleReads.length)];
-    if (chosen === undefined) continue;
-    const { read, at, key } = chosen;
+): StaleRead | undefined {
+  for (let tries = 0; tries < 1000; tries += 1) {
+    const read = history[random.below(history.length)];
+    if (read?.outcome !== "ok" || read.input.kind !== "get") continue;
     const output = staleOutput(history, read);
-    if (output !== undefined) return { history: history.with(at, { ...read, output }), key };
+    if (output !== undefined) return { read, output };
   }
   return undefined;
 }

@@ -148,11 +148,16 @@ function describeOutput(output: Output): string {
       return `deleted ${output.deleted}${numbers(output)}`;
     case "condition-failed":
       return `condition failed, there is ${describeRecord(output.current)}`;
-    case "list":
-      return `[${output.items.map(({ key, record }) => `${quoted(key)}: ${describeRecord(record)}`).join(", ")}]${numbers(output)}`;
+    case "list": {
+      const items = output.items.map(
+        ({ key, record }) => `${quoted(key)} ${describeRecord(record)}`,
+      );
+      const rest = items.length > KEYS_SHOWN ? [`${items.length - KEYS_SHOWN} more`] : [];
+      return `[${[...items.slice(0, KEYS_SHOWN), ...rest].join(", ")}]${numbers(output)}`;
+    }
     default: {
       const results = (output.results ?? []).map(describeOutput).join("; ");
-      return `${output.succeeded ? "then" : "else"} { ${results} }${numbers(output)}`;
+      return `${output.succeeded ? "succeeded" : "failed"} { ${results} }${numbers(output)}`;
     }
   }
 }

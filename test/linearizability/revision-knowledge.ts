@@ -32,12 +32,16 @@ export class RevisionKnowledge {
     this.#named = named.toSorted((a, b) => a - b);
   }
 
-  /** The least revision that an unanswered change can make. */
-  unnamedAfter(revision: number): number {
-    return this.#holes.after(revision);
+  /**
+   * The least revision that an unanswered change can make when this part's newest made `newest` or
+   * more. Infinity when one that is named would have to come before it, and has not.
+   */
+  unnamedAfter(newest: number): number {
+    const hole = this.#holes.after(newest);
+    return this.#newestNamedUpTo(hole) > newest ? Number.POSITIVE_INFINITY : hole;
   }
 
-  /** Whether the store can be at `revision` when this part's newest change made `newest` or more. */
+  /** Whether the store can be at `revision` when this part's newest made `newest` or more. */
   canBe(revision: number, newest: number): boolean {
     return newest <= revision && newest >= this.#newestNamedUpTo(revision);
   }

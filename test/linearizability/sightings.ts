@@ -2,7 +2,7 @@
  * What other clients' answers tell about writes that were not answered.
  *
  * - A write whose value somebody saw did take effect, before the first who saw it had the answer,
- *   and the record that was seen is its answer. That is certain only if nobody else wrote the value.
+ *   and the record that was seen is its answer. That is certain only if nobody else wrote it.
  * - A value that nobody saw is as good as any other. All such writes are made alike, so that the
  *   search need not try each in the place of each.
  */
