@@ -37,6 +37,9 @@ import { raftConfig } from "./replica/raft-config.ts";
 import { Requests } from "./replica/requests.ts";
 import { Snapshotter } from "./replica/snapshotter.ts";
 
+/** How many passes of the event loop a turn may gather input for. */
+const GATHER_PASSES_MAX = 5;
+
 export class Replica<Result> implements MembershipView {
   readonly #options: ReplicaOptions<Result>;
   readonly #node: RaftNode;
@@ -55,6 +58,8 @@ export class Replica<Result> implements MembershipView {
   #appliedChecksum: number;
   #membersSent: Configuration | undefined;
   #turnAsked = false;
+  /** Counts whatever asked for a turn. */
+  #inputs = 0;
   #phase: "running" | "draining" | "closed" = "running";
 
   /** Restores the state machine from the newest snapshot, then starts following the log. */
@@ -221,9 +226,24 @@ export class Replica<Result> implements MembershipView {
   // ---- The turn --------------------------------------------------------------------------------
 
   #askTurn(): void {
+    this.#inputs++;
     if (this.#turnAsked) return;
     this.#turnAsked = true;
+    this.#awaitTurn(GATHER_PASSES_MAX);
+  }
+
+  /**
+   * The turn comes after the first pass of the event loop that brought no more input. Alone, a
+   * request waits for nothing; among many, it shares its flush and its messages with those that
+   * were a moment behind it. No timer is involved: an idle loop passes at once.
+   */
+  #awaitTurn(passesLeft: number): void {
+    const seen = this.#inputs;
     this.#options.clock.soon(() => {
+      if (this.#inputs !== seen && passesLeft > 1) {
+        this.#awaitTurn(passesLeft - 1);
+        return;
+      }
       this.#turnAsked = false;
       this.#turn();
     });
