@@ -45,6 +45,21 @@ test("a client does not notice that the leader is killed under its writes", asyn
   });
 });
 
+test("a plain request that comes while there is no leader waits for the next one", async () => {
+  await withCluster({ nodes: 3 }, async (cluster) => {
+    const { nodeId } = await cluster.settled();
+    const [first, second] = cluster.nodes.filter(({ id }) => id !== nodeId);
+    assert.ok(first !== undefined && second !== undefined);
+    await cluster.end(nodeId, "SIGKILL");
+    const [write, read] = await Promise.all([
+      ask(cluster, first.id, "/v1/kv/a", { method: "PUT", body: "patient" }),
+      ask(cluster, second.id, "/v1/kv?limit=1"),
+    ]);
+    assert.equal(write.status, 200, write.body);
+    assert.equal(read.status, 200, read.body);
+  });
+});
+
 test("a leader that was frozen gives no stale read when it wakes up", async () => {
   await withCluster({ nodes: 3 }, async (cluster) => {
     const kv = clientOf(cluster);

@@ -2,9 +2,11 @@
  * kill -9 on real processes under load, and every write accounted for:
  *
  *   node --import tsx test/kill.ts [--cycles 50] [--seed 1] [--nodes 3] [--writers 8]
+ *     [--any-speed]
  *
  * Ends with code 1 when an acknowledged write is missing, a write was applied twice, the nodes
- * disagree, a read was stale, or the cluster took longer to recover than it may.
+ * disagree, a read was stale, or the cluster took longer to recover than it may. With --any-speed
+ * the times are printed and not judged: for a machine that others use, too.
  */
 import { cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
@@ -77,6 +79,7 @@ async function main(): Promise<number> {
       seed: { type: "string", default: "1" },
       nodes: { type: "string", default: "3" },
       writers: { type: "string", default: "8" },
+      "any-speed": { type: "boolean", default: false },
     },
   });
   const [cycles, seed, nodes, writers] = [
@@ -93,7 +96,8 @@ async function main(): Promise<number> {
   const onCycle = (cycle: Cycle) => console.log(describe(cycle));
   const report = await runKill({ cycles, seed, nodes, writers, onCycle });
   if (report.violations.length === 0) summary(report);
-  const problems = [...report.violations, ...judgeTimes(report.cycles)];
+  const slow = judgeTimes(report.cycles);
+  const problems = values["any-speed"] ? report.violations : [...report.violations, ...slow];
   for (const problem of problems) console.error(`VIOLATED: ${problem}`);
   console.log(problems.length === 0 ? "kept: every promise" : `broken with seed ${seed}`);
   return problems.length === 0 ? 0 : 1;

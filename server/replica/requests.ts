@@ -36,6 +36,8 @@ interface Parts<Result> {
   readonly askTurn: () => void;
 }
 
+/** How long a request may wait for a leader to be found before it is refused. */
+const LEADER_PATIENCE_MS = 1_000;
 /** The read a node does for itself after a start, to learn that it has caught up. */
 const OWN_READ_MS = 1_000;
 const GRANTED_STALE = { kind: "granted", used: "stale" } as const;
@@ -46,6 +48,8 @@ export class Requests<Result> {
   readonly #reads = new PendingReads();
   readonly #origin: ForwardOrigin<Result>;
   readonly #intake: ForwardIntake<Result>;
+  /** What came while no leader could be reached; certainly not applied, so it may be tried again. */
+  #held: Held[] = [];
   #appliedIndex: LogIndex;
   #isStopping = false;
   #isCaughtUp = false;
@@ -80,44 +84,89 @@ export class Requests<Result> {
     forward: boolean,
     done: (outcome: WriteOutcome<Result>) => void,
   ): void {
+    const { node, clock } = this.#parts;
+    const nowMs = clock.now();
+    if (this.#isStopping) done(this.#refusal("stopping"));
+    else if (node.role === "leader") this.#propose(command, { kind: "local", done }, nowMs);
+    else if (!forward) done(this.#refusal("not-leader"));
+    else this.#forward(command, nowMs + this.#patienceMs, done);
+  }
+
+  /** Until `patientUntilMs` a write that nobody could take waits for the next leader. */
+  #forward(
+    command: Uint8Array,
+    patientUntilMs: number,
+    done: (outcome: WriteOutcome<Result>) => void,
+  ): void {
     const { node, clock, requestTimeoutMs, askTurn } = this.#parts;
     const nowMs = clock.now();
-    if (this.#isStopping) {
-      done(this.#refusal("stopping"));
-    } else if (node.role === "leader") {
+    const hold = () =>
+      this.#held.push({
+        untilMs: patientUntilMs,
+        again: () => this.#forward(command, patientUntilMs, done),
+        refuse: (reason) => done(this.#refusal(reason)),
+      });
+    if (node.role === "leader") {
       this.#propose(command, { kind: "local", done }, nowMs);
-    } else if (!forward) {
-      done(this.#refusal("not-leader"));
     } else if (node.leaderId === 0) {
-      done(this.#refusal("no-leader"));
+      hold();
     } else {
-      this.#origin.queue(command, nowMs + requestTimeoutMs, done);
+      this.#origin.queue(command, nowMs + requestTimeoutMs, (outcome) => {
+        const isLost = outcome.kind === "not-applied" && outcome.reason === "no-leader";
+        if (isLost && this.#mayHold(patientUntilMs)) hold();
+        else done(outcome);
+      });
       askTurn();
     }
   }
 
   read(request: ReadRequest, done: (outcome: ReadOutcome) => void): void {
-    const { node, machine, clock, requestTimeoutMs, hasLease, askTurn } = this.#parts;
+    const { node, machine, clock, requestTimeoutMs, hasLease } = this.#parts;
     const { minRevision } = request;
-    const read = { done, minRevision, deadlineMs: clock.now() + requestTimeoutMs };
+    const nowMs = clock.now();
+    const read = { done, minRevision, deadlineMs: nowMs + requestTimeoutMs };
     if (request.consistency === "stale") {
       if (!this.#isCaughtUp) done(this.#readRefusal("starting"));
       else if (minRevision <= machine.revision) done(GRANTED_STALE);
       else this.#reads.waitForRevision(read, "stale");
-      return;
-    }
-    const isLeader = node.role === "leader";
-    if (!isLeader && !request.forward) {
+    } else if (node.role === "leader") {
+      this.#reads.gather(read);
+      // A lease answers in this turn, by a reading of the clock taken after the request was read.
+      if (hasLease) this.#startReads();
+      this.#parts.askTurn();
+    } else if (request.forward) {
+      this.#readThroughLeader(minRevision, nowMs + this.#patienceMs, done);
+    } else {
       done(this.#readRefusal("not-leader"));
-      return;
     }
+  }
+
+  /** Until `patientUntilMs` a read that no leader confirmed waits for the next one. */
+  #readThroughLeader(
+    minRevision: number,
+    patientUntilMs: number,
+    done: (outcome: ReadOutcome) => void,
+  ): void {
+    const { node, clock, requestTimeoutMs, askTurn } = this.#parts;
+    const hold = () =>
+      this.#held.push({
+        untilMs: patientUntilMs,
+        again: () => this.#readThroughLeader(minRevision, patientUntilMs, done),
+        refuse: (reason) => done(this.#readRefusal(reason)),
+      });
     if (node.leaderId === 0) {
-      done(this.#readRefusal("no-leader"));
+      hold();
       return;
     }
-    this.#reads.gather(read);
-    // A lease answers in this turn, by a reading of the clock taken after the request was read.
-    if (isLeader && hasLease) this.#startReads();
+    this.#reads.gather({
+      minRevision,
+      deadlineMs: clock.now() + requestTimeoutMs,
+      done: (outcome) => {
+        const isLost = outcome.kind === "refused" && outcome.reason === "no-leader";
+        if (isLost && this.#mayHold(patientUntilMs)) hold();
+        else done(outcome);
+      },
+    });
     askTurn();
   }
 
@@ -151,6 +200,7 @@ export class Requests<Result> {
     this.#proposals.expire(nowMs);
     this.#origin.expire(nowMs);
     this.#reads.expire(nowMs);
+    if (this.#held.length > 0) this.#releaseHeld(nowMs);
     if (!this.#isCaughtUp && !this.#isCatchingUp) this.#catchUp(nowMs);
   }
 
@@ -197,6 +247,7 @@ export class Requests<Result> {
   /** Takes no more writes; what is under way goes on. */
   stop(): void {
     this.#isStopping = true;
+    for (const { refuse } of this.#held.splice(0)) refuse("stopping");
   }
 
   /** Answers all that still wait: the process ends. */
@@ -204,6 +255,7 @@ export class Requests<Result> {
     this.#proposals.abandon();
     this.#origin.abandon();
     this.#reads.abandon(this.#readRefusal("stopping"));
+    for (const { refuse } of this.#held.splice(0)) refuse("stopping");
   }
 
   // ---- Helpers ---------------------------------------------------------------------------------
@@ -223,6 +275,23 @@ export class Requests<Result> {
     }
     const reason = proposed.kind === "overloaded" ? "overloaded" : "no-leader";
     this.#answer(waiter, this.#refusal(reason));
+  }
+
+  get #patienceMs(): number {
+    return Math.min(LEADER_PATIENCE_MS, this.#parts.requestTimeoutMs);
+  }
+
+  #mayHold(untilMs: number): boolean {
+    return !this.#isStopping && this.#parts.clock.now() < untilMs;
+  }
+
+  #releaseHeld(nowMs: number): void {
+    const hasLeader = this.#parts.node.leaderId !== 0;
+    for (const held of this.#held.splice(0)) {
+      if (held.untilMs <= nowMs) held.refuse("no-leader");
+      else if (hasLeader) held.again();
+      else this.#held.push(held);
+    }
   }
 
   #startReads(): void {
@@ -267,6 +336,12 @@ export class Requests<Result> {
   #readRefusal(reason: Refusal): ReadOutcome {
     return { kind: "refused", reason, leader: this.leader };
   }
+}
+
+interface Held {
+  readonly untilMs: number;
+  readonly again: () => void;
+  readonly refuse: (reason: Refusal) => void;
 }
 
 interface NotApplied {
