@@ -109,7 +109,7 @@ test("a cluster comes up, says who leads and what to try, and stops on SIGINT", 
   const dev = new Dev(three.args);
   await dev.says(/raft-kv is up after [\d.]+ s: node1 leads term 7\./u);
   await dev.says(/curl -X PUT http:\/\/127\.0\.0\.1:\d+\/v1\/kv\/greeting -d hello/u);
-  await dev.says(/^node2 \| stub 2 serves /mu);
+  for (const id of [1, 2, 3]) await dev.says(new RegExp(`^node${id} \\| stub ${id} serves `, "mu"));
   assert.equal(statSync(join(three.directory, "dev.json")).mode & 0o777, 0o600);
   dev.process.kill("SIGINT");
   assert.equal(await dev.exit, 0);

@@ -48,7 +48,7 @@ export class Requests<Result> {
   readonly #reads = new PendingReads();
   readonly #origin: ForwardOrigin<Result>;
   readonly #intake: ForwardIntake<Result>;
-  /** What came while no leader could be reached; certainly not applied, so it may be tried again. */
+  /** What came while no leader could be reached: not applied, so it may be tried again. */
   #held: Held[] = [];
   #appliedIndex: LogIndex;
   #isStopping = false;
