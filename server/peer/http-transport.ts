@@ -51,7 +51,7 @@ export interface HttpTransportOptions {
   readonly snapshots: SnapshotStore;
   /** What the newest configuration says about a caller. */
   membership(id: number, incarnation: number): Membership;
-  /** This node's log is empty and its term 0. */
+  /** This node's log is empty. */
   isFresh(): boolean;
   notice(notice: TransportNotice): void;
   /** Bytes that may wait per channel; for small machines and tests. */

@@ -11,7 +11,7 @@ import type { Forward, ForwardResults, PeerMessage } from "./peer-message.ts";
 export interface PeerInfo {
   readonly id: number;
   readonly incarnation: number;
-  /** Its log is empty and its term 0: it has no past. */
+  /** Its log is empty: it has no past. */
   readonly fresh: boolean;
 }
 

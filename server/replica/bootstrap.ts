@@ -55,14 +55,13 @@ export class Bootstrap {
   }
 
   #identifyOne(nowMs: number): void {
-    const unknown = this.#node.configuration.members.find(
-      (member) => member.incarnation === 0 && this.#incarnationOf(member.id) !== undefined,
-    );
-    if (unknown === undefined) return;
-    const incarnation = this.#incarnationOf(unknown.id);
-    if (incarnation === undefined) return;
-    // A refusal (a change under way, no commit of the own term yet) is tried again next tick.
-    this.#node.proposeConfChange({ kind: "identify", id: unknown.id, incarnation }, nowMs);
+    for (const { id, incarnation: recorded } of this.#node.configuration.members) {
+      const incarnation = this.#incarnationOf(id);
+      if (recorded !== 0 || incarnation === undefined) continue;
+      // A refusal (a change under way, no commit of the own term yet) is tried again next tick.
+      this.#node.proposeConfChange({ kind: "identify", id, incarnation }, nowMs);
+      return;
+    }
   }
 
   #incarnationOf(id: number): number | undefined {
