@@ -156,6 +156,7 @@ test("when the supervisor is killed, the nodes stop too", async () => {
   const three = await cluster(3);
   const dev = new Dev(three.args);
   await dev.says(/raft-kv is up/u);
+  for (const id of [1, 2, 3]) await dev.says(new RegExp(`^node${id} \\| stub ${id} serves `, "mu"));
   dev.process.kill("SIGKILL");
   await allSilent(three);
 });

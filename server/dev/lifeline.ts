@@ -3,6 +3,11 @@
  * between them closes. A node started by anything else has no such channel.
  */
 export function whenSupervisorIsGone(run: () => void): void {
+  // Gone before this node had even loaded: the event is over, only the flag is left.
+  if (process.connected === false) {
+    run();
+    return;
+  }
   const channel = process.channel;
   if (channel === undefined || channel === null) return;
   process.once("disconnect", run);
