@@ -198,6 +198,6 @@ const STATUS = {
   clusterTime: 0,
   members: [],
   progress: [],
-  storage: { fsyncs: 0, batches: 0, bytesWritten: 0, segments: 1, logBytes: 0 },
+  storage: { fsyncs: 0, batches: 0, bytesWritten: 0, segments: 1, logBytes: 0, snapshotBytes: 0 },
   uptimeMs: 61_500,
 } as const;

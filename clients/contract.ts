@@ -2,7 +2,7 @@
  * The public contract: paths, limits, error codes, response shapes. The server and every client
  * build on it; it imports nothing but zod and never the server.
  */
-import { z } from "zod";
+import * as z from "zod";
 
 export const API_PREFIX = "/v1";
 
@@ -169,6 +169,7 @@ export const statusResponseSchema = z.object({
     bytesWritten: z.number().int(),
     segments: z.number().int(),
     logBytes: z.number().int(),
+    snapshotBytes: z.number().int(),
   }),
   uptimeMs: z.number().int(),
 });

@@ -2,7 +2,7 @@
  * From answers, as JSON came in, to what callers get. The gateway for everything a server says:
  * behind it, types are trusted.
  */
-import type { z } from "zod";
+import type * as z from "zod";
 import type { KeyRecord, Outcome } from "./contract.ts";
 import { conditionFailedBodySchema } from "./contract.ts";
 import { type Entry, toEntry, toKey } from "./entry.ts";

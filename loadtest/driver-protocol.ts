@@ -1,5 +1,5 @@
 /** What the measuring process and the one that sends the requests say to each other. */
-import { z } from "zod";
+import * as z from "zod";
 import { scenarioSchema } from "./scenario.ts";
 
 const jobBase = z.object({

@@ -1,5 +1,5 @@
 /** What a load is: who sends what to how many keys. Types and names only. */
-import { z } from "zod";
+import * as z from "zod";
 
 export const MIXES = ["put", "get", "mixed"] as const;
 export const KEY_CHOICES = ["uniform", "skewed"] as const;

@@ -6,7 +6,7 @@
  * - Every default that depends on another option is settled here; a `ServerConfig` is complete.
  * - There is no authentication and no TLS, so an address beyond this machine needs `--insecure`.
  */
-import { z } from "zod";
+import * as z from "zod";
 import type { Member } from "../raft/index.ts";
 import {
   formatHostPort,
@@ -116,12 +116,16 @@ export const serverSchema = z.strictObject({
   requestTimeoutMs: integer(1, 600_000)
     .default(5000)
     .meta({ title: "MS", description: "How long a request may wait for the cluster." }),
-  snapshotEveryEntries: integer(1)
-    .default(100_000)
-    .meta({ title: "COUNT", description: "Take a snapshot after this many entries." }),
+  snapshotEveryEntries: integer(1).default(10_000).meta({
+    title: "COUNT",
+    description: "Take a snapshot after this many entries, if they outweigh half the last one.",
+  }),
   snapshotEveryBytes: byteCount(KIB, 64 * GIB)
     .default(64 * MIB)
-    .meta({ title: "BYTES", description: "Take a snapshot after this many bytes of entries." }),
+    .meta({
+      title: "BYTES",
+      description: "Or after this many bytes of entries, if they outweigh half the last one.",
+    }),
   logTailEntries: integer(0)
     .default(10_000)
     .meta({ title: "COUNT", description: "Log kept behind a snapshot for slow followers." }),

@@ -72,6 +72,7 @@ export interface ReplicaStatus {
     readonly bytesWritten: number;
     readonly segments: number;
     readonly logBytes: number;
+    readonly snapshotBytes: number;
   };
   readonly uptimeMs: number;
   /** True once this node has caught up with a leader after its start. */

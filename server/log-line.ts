@@ -5,7 +5,7 @@
  * Knows the shape of `logger.ts`'s lines and nothing else. Text from fields is escaped: a log line
  * is one line (a stack follows indented), and never moves a terminal's cursor.
  */
-import { z } from "zod";
+import * as z from "zod";
 
 const lineSchema = z.looseObject({
   time: z.string(),

@@ -5,6 +5,7 @@
  * loaded when it is wanted: a node that was killed has to be back within a second.
  */
 import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 
 const CLIENT_COMMANDS = [
   { usage: "get KEY", summary: "print the value of a key" },
@@ -27,7 +28,7 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     case "dev": {
       const { runDev } = await import("./dev/dev.ts");
-      return await runDev(rest);
+      return await runDev(rest, fileURLToPath(import.meta.url));
     }
     case undefined:
     case "help":

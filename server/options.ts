@@ -10,7 +10,7 @@
  *
  * It knows no option by name but `config`, the file to read.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { nearest } from "./nearest.ts";
 
 export type OptionSchema = z.ZodObject<Readonly<Record<string, z.ZodType>>>;

@@ -2,7 +2,7 @@
  * The kinds of values settings have. Each takes the text of a flag or variable as well as the JSON
  * value of a config file, and refuses with a sentence.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { parseCluster, parseHostPort } from "./address.ts";
 
 const BYTE_UNITS = new Map([

@@ -1,6 +1,6 @@
 /** The version of this software, as package.json has it. */
 import { readFileSync } from "node:fs";
-import { z } from "zod";
+import * as z from "zod";
 
 const schema = z.object({ version: z.string() });
 

@@ -43,6 +43,8 @@ export interface StorageStatistics {
   readonly bytesWritten: number;
   readonly segments: number;
   readonly logBytes: number;
+  /** Size of the newest snapshot file; 0 before the first. */
+  readonly snapshotBytes: number;
 }
 
 export interface Storage {

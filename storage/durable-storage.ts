@@ -112,7 +112,8 @@ export class DurableStorage implements Storage {
     const { syncs, batches, bytesWritten } = this.#wal.statistics;
     const fsyncs = syncs + this.#hardStateFile.writes;
     const { segmentCount: segments, logBytes } = this.#wal;
-    return { fsyncs, batches, bytesWritten, segments, logBytes };
+    const snapshotBytes = this.#snapshots.newest?.byteLength ?? 0;
+    return { fsyncs, batches, bytesWritten, segments, logBytes, snapshotBytes };
   }
 
   get snapshot(): SnapshotDescription | undefined {

@@ -65,11 +65,18 @@ export interface FileSystem {
   syncDirectory(directory: string, done: Done): void;
 }
 
-/** Reads a whole file that is expected to be small enough for that. */
-export function readFileSync(fileSystem: FileSystem, path: string): Buffer {
+/**
+ * Reads a whole file that is expected to be small enough for that; `scratch` hands out memory for
+ * it that is used again.
+ */
+export function readFileSync(
+  fileSystem: FileSystem,
+  path: string,
+  scratch: (byteLength: number) => Buffer = Buffer.allocUnsafeSlow,
+): Buffer {
   const file = fileSystem.openSync(path, { access: "read" });
   try {
-    const bytes = Buffer.allocUnsafeSlow(file.sizeSync());
+    const bytes = scratch(file.sizeSync());
     const bytesRead = file.readSync(bytes, 0);
     return bytes.subarray(0, bytesRead);
   } finally {

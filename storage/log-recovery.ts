@@ -82,6 +82,7 @@ class LogRecovery {
   readonly #sequences: readonly number[];
   readonly #spares: { name: string; segmentBytes: number }[] = [];
   readonly #replay = new Replay();
+  #scratch = Buffer.alloc(0);
 
   constructor(options: RecoveryOptions) {
     this.#options = options;
@@ -228,8 +229,12 @@ class LogRecovery {
     segments.push({ sequence, segmentBytes: header.segmentBytes, lastIndex });
   }
 
+  /** The bytes of a segment until the next one is read: a scan copies what it keeps. */
   #read(sequence: number): Buffer {
-    return readFileSync(this.#options.fileSystem, this.#path(sequence));
+    return readFileSync(this.#options.fileSystem, this.#path(sequence), (byteLength) => {
+      if (this.#scratch.length < byteLength) this.#scratch = Buffer.allocUnsafeSlow(byteLength);
+      return this.#scratch.subarray(0, byteLength);
+    });
   }
 
   /** The first page only: the rest is read when its turn comes. */

@@ -29,6 +29,7 @@ const KIND_BATCH = 2;
 const KIND_MARK = 3;
 
 const ZERO_SECTOR = Buffer.alloc(SECTOR_BYTES);
+const ZERO_STRIDE = Buffer.alloc(64 * 1024);
 
 export type SectorKind = "segment-header" | "batch" | "mark";
 
@@ -48,6 +49,16 @@ export type Sector =
 
 const ZERO: Sector = { state: "zero" };
 const STALE: Sector = { state: "stale" };
+
+/** The first byte from `at` on that may not be zero: whole strides are compared at once. */
+export function skipZeros(bytes: Buffer, at: number): number {
+  let next = at;
+  while (next + ZERO_STRIDE.length <= bytes.length) {
+    if (ZERO_STRIDE.compare(bytes, next, next + ZERO_STRIDE.length) !== 0) break;
+    next += ZERO_STRIDE.length;
+  }
+  return next;
+}
 
 export function pagesFor(sectors: number): number {
   return Math.ceil(sectors / SECTORS_PER_PAGE);
@@ -134,7 +145,7 @@ export class SectorPayloadWriter {
 
 /** The payloads of `count` sectors as one run of bytes of their own. */
 export function gatherPayload(bytes: Buffer, at: number, count: number): Buffer {
-  const payload = Buffer.allocUnsafeSlow(count * SECTOR_PAYLOAD_BYTES);
+  const payload = Buffer.allocUnsafe(count * SECTOR_PAYLOAD_BYTES);
   for (let i = 0; i < count; i += 1) {
     const from = at + i * SECTOR_BYTES + SECTOR_HEADER_BYTES;
     bytes.copy(payload, i * SECTOR_PAYLOAD_BYTES, from, from + SECTOR_PAYLOAD_BYTES);

@@ -10,7 +10,14 @@
 import { batchChain, decodeBatch } from "./batch-codec.ts";
 import { describeDamage } from "./damage.ts";
 import { CorruptionError, MalformedError, NO_DAMAGED_ENTRIES } from "./errors.ts";
-import { classifySector, PAGE_BYTES, pagesFor, SECTOR_BYTES, type Sector } from "./sector.ts";
+import {
+  classifySector,
+  PAGE_BYTES,
+  pagesFor,
+  SECTOR_BYTES,
+  type Sector,
+  skipZeros,
+} from "./sector.ts";
 import { decodeSegmentHeader, type SegmentHeader } from "./segment-header.ts";
 
 export interface ScannedBatch {
@@ -178,7 +185,12 @@ class SegmentScan {
   /** Judges all that stands behind the last whole batch; true when a tear is found. */
   #checkTail(start: number, expected: number): boolean {
     let torn = false;
-    for (let at = start; at < this.#bytes.length; at += SECTOR_BYTES) {
+    const bytes = this.#bytes;
+    for (
+      let at = skipZeros(bytes, start);
+      at < bytes.length;
+      at = skipZeros(bytes, at + SECTOR_BYTES)
+    ) {
       const sector = this.#classify(at);
       if (sector.state === "damaged") throw this.#rotten(at, start, 1, sector.reason);
       if (sector.state !== "ours") continue;
@@ -200,7 +212,8 @@ class SegmentScan {
     let torn = false;
     let count: number | undefined;
     let batch: number | undefined;
-    for (let at = 0; at + SECTOR_BYTES <= this.#bytes.length; at += SECTOR_BYTES) {
+    const bytes = this.#bytes;
+    for (let at = 0; at + SECTOR_BYTES <= bytes.length; at = skipZeros(bytes, at + SECTOR_BYTES)) {
       const sector = this.#classify(at);
       if (sector.state === "damaged") throw this.#corrupt(at, sector.reason);
       if (sector.state !== "ours") continue;

@@ -7,7 +7,7 @@ import { randomBytes, timingSafeEqual } from "node:crypto";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { dirname, join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 
 export const CONTROL_ACTIONS = ["list", "start", "stop", "kill"] as const;
 export type ControlAction = (typeof CONTROL_ACTIONS)[number];

@@ -1,5 +1,5 @@
 /** What `raft-kv dev` can be told: the schema is the table of its options and their help. */
-import { z } from "zod";
+import * as z from "zod";
 import { cluster, integer, text } from "../setting-types.ts";
 
 export const devSchema = z.strictObject({

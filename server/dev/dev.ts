@@ -4,7 +4,6 @@
  */
 import { accessSync, constants, mkdirSync, readFileSync } from "node:fs";
 import { relative } from "node:path";
-import { fileURLToPath } from "node:url";
 import { devHelp } from "../cli-help.ts";
 import { asksForHelp, ConfigError, type OptionSources } from "../options.ts";
 import { askSupervisor, CONTROL_ACTIONS, type ControlRequest } from "./control.ts";
@@ -17,11 +16,11 @@ import { Supervisor } from "./supervisor.ts";
 const DATA_DEFAULT = devSchema.shape.data.parse(undefined);
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** `argv` is what follows `dev`. Resolves with the exit code once everything has stopped. */
-export async function runDev(
-  argv: readonly string[],
-  script: string = fileURLToPath(new URL("../main.js", import.meta.url)),
-): Promise<number> {
+/**
+ * `argv` is what follows `dev`; `script` is the program each node runs. Resolves with the exit code
+ * once everything has stopped.
+ */
+export async function runDev(argv: readonly string[], script: string): Promise<number> {
   const own = argv.includes("--") ? argv.slice(0, argv.indexOf("--")) : argv;
   if (asksForHelp(own)) {
     process.stdout.write(devHelp());

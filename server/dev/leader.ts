@@ -1,5 +1,5 @@
 /** Asks nodes over their public API who they are, as anybody could. */
-import { z } from "zod";
+import * as z from "zod";
 
 const statusSchema = z.looseObject({ nodeId: z.number(), role: z.string(), term: z.number() });
 

@@ -9,7 +9,7 @@
  * - Each request carries a nonce that is taken once: a captured request can not be played again.
  */
 import type { IncomingHttpHeaders } from "node:http";
-import { z } from "zod";
+import * as z from "zod";
 import { FRAME_FORMAT_VERSION } from "./frame.ts";
 import type { PeerInfo } from "./transport.ts";
 

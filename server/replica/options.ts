@@ -23,7 +23,11 @@ export interface ReplicaTiming {
 }
 
 export interface SnapshotPolicy {
-  /** Take a snapshot when this many entries, or bytes of entries, were applied since the last. */
+  /**
+   * Take a snapshot when this many entries, or bytes of entries, were applied since the last, but
+   * not before they come to half the size of that snapshot: so a start replays little while the
+   * state is small, and a large state is not written out again for every few changes.
+   */
   readonly everyEntries: number;
   readonly everyBytes: number;
   /** How many entries behind a snapshot stay in the log for slow followers. */

@@ -43,9 +43,11 @@ export class Snapshotter<Result> {
   }
 
   isDue(): boolean {
-    const { policy } = this.#parts;
+    const { policy, storage } = this.#parts;
     if (this.#isTaking || this.#entriesSince === 0) return false;
-    return this.#entriesSince >= policy.everyEntries || this.#bytesSince >= policy.everyBytes;
+    const { everyEntries, everyBytes } = policy;
+    if (this.#entriesSince < everyEntries && this.#bytesSince < everyBytes) return false;
+    return this.#bytesSince >= storage.statistics.snapshotBytes / 2;
   }
 
   /** Pins the present state in this turn and writes it in the background. */

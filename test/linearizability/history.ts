@@ -44,7 +44,7 @@
  * - The history begins with an empty store, and every write to its keys is in it. Reads that asked
  *   for less than linearizability are not.
  */
-import { z } from "zod";
+import * as z from "zod";
 
 const revisionSchema = z.number().int().nonnegative().optional();
 
