@@ -53,9 +53,10 @@ export function statusTable(reports: readonly NodeReport[]): string {
   const head = ["ENDPOINT", "NODE", "ROLE", "TERM", "LEADER", "REVISION", "APPLIED", "UP"];
   const rows = reports.map((report) => {
     if ("error" in report) return [report.endpoint, "-", "unreachable"];
-    const { nodeId, role, term, leader, revision, lastApplied, uptimeMs } = report.status;
+    const { nodeId, state, role, term, leader, revision, lastApplied, uptimeMs } = report.status;
     const up = `${Math.floor(uptimeMs / 1_000)}s`;
-    return [report.endpoint, nodeId, role, term, leader ?? "none", revision, lastApplied, up];
+    const part = state === "running" ? role : state;
+    return [report.endpoint, nodeId, part, term, leader ?? "none", revision, lastApplied, up];
   });
   const cells = [head, ...rows].map((row) => row.map(String));
   const widths = head.map((_, column) => Math.max(...cells.map((row) => width(row[column]))));

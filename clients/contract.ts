@@ -52,6 +52,8 @@ export const ERRORS = {
   STARTING: { status: 503, retryable: true, outcome: "not_applied" },
   STOPPING: { status: 503, retryable: true, outcome: "not_applied" },
   BEHIND: { status: 503, retryable: true, outcome: "not_applied" },
+  STATE_DISPUTED: { status: 503, retryable: true, outcome: "not_applied" },
+  FENCED: { status: 503, retryable: true, outcome: "not_applied" },
   OUTCOME_UNKNOWN: { status: 504, retryable: false, outcome: "unknown" },
   READ_TIMEOUT: { status: 504, retryable: true, outcome: "not_applied" },
   DISK_FULL: { status: 507, retryable: true, outcome: "not_applied" },
@@ -142,6 +144,21 @@ export const statusResponseSchema = z.object({
   nodeId: z.number().int(),
   clusterId: z.string(),
   version: z.string(),
+  /**
+   * `repairing`: the node asks its peers for what its disk lost and serves nothing yet.
+   * `recovering`: it counts in no majority until it has caught up with a leader.
+   * `disputed`: it leads, the nodes hold different states, and no majority agrees: writes stop.
+   * `fenced`: the majority holds another state; the node serves nothing.
+   */
+  state: z.enum(["running", "recovering", "repairing", "disputed", "fenced"]),
+  /** While it repairs: what is damaged, and who has answered. */
+  repair: z
+    .object({
+      damage: z.array(z.object({ file: z.string(), offset: z.number().int() })),
+      missingEntries: z.number().int(),
+      helpers: z.array(z.number().int()),
+    })
+    .optional(),
   role: z.enum(["follower", "pre-candidate", "candidate", "leader", "learner"]),
   term: z.number().int(),
   /** null while no leader is known. */
@@ -152,6 +169,8 @@ export const statusResponseSchema = z.object({
   lastApplied: z.number().int(),
   lastLogIndex: z.number().int(),
   snapshotIndex: z.number().int(),
+  /** Of the state after `index`: equal on all nodes that have applied the same entries. */
+  hash: z.object({ index: z.number().int(), version: z.number().int(), value: z.string() }),
   clusterTime: z.number().int(),
   members: z.array(memberSchema),
   progress: z.array(

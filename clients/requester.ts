@@ -166,6 +166,8 @@ function reactionTo(refusal: Refusal): "settle" | "stay" | "move-on" | "redirect
     case "STARTING":
     case "STOPPING":
     case "BEHIND":
+    case "STATE_DISPUTED":
+    case "FENCED":
     case "DISK_FULL":
     case "READ_TIMEOUT":
     // The session makes it safe, and the next answer settles what this one could not.

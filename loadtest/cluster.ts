@@ -22,6 +22,12 @@ export interface ClusterOptions {
   readonly flags?: readonly string[];
   /** For Node itself. */
   readonly nodeFlags?: readonly string[];
+  /** For the nodes' data; it stays. A new temporary one, removed in the end, unless told. */
+  readonly directory?: string;
+  /** Puts something between the nodes; resolves with the address at which peers find a node. */
+  readonly standBefore?: (id: number, peerListen: string, freePort: number) => Promise<string>;
+  /** Takes every line that a node writes. */
+  readonly onLine?: (id: number, line: string) => void;
 }
 
 export interface ClusterNode {
@@ -29,6 +35,8 @@ export interface ClusterNode {
   /** `host:port` for clients, and for peers. */
   readonly client: string;
   readonly peer: string;
+  /** Where it listens for peers: the same, unless something stands between. */
+  readonly peerListen: string;
   readonly directory: string;
 }
 
@@ -38,29 +46,36 @@ const STOP_LIMIT_MS = 15_000;
 const ASK_EVERY_MS = 10;
 
 export async function createCluster(options: ClusterOptions): Promise<Cluster> {
-  const directory = mkdtempSync(join(tmpdir(), "raft-kv-cluster-"));
-  const ports = await freePorts(2 * options.nodes);
-  const nodes = Array.from({ length: options.nodes }, (_, index) => ({
-    id: index + 1,
-    client: `127.0.0.1:${ports[2 * index]}`,
-    peer: `127.0.0.1:${ports[2 * index + 1]}`,
-    directory: join(directory, `node${index + 1}`),
-  }));
-  return new Cluster(options, directory, nodes);
+  const directory = options.directory ?? mkdtempSync(join(tmpdir(), "raft-kv-cluster-"));
+  const ports = await freePorts(3 * options.nodes);
+  const nodes: ClusterNode[] = [];
+  for (let id = 1; id <= options.nodes; id += 1) {
+    const [client, peerPort, spare = 0] = ports.slice(3 * (id - 1));
+    const peerListen = `127.0.0.1:${peerPort}`;
+    nodes.push({
+      id,
+      client: `127.0.0.1:${client}`,
+      peer: (await options.standBefore?.(id, peerListen, spare)) ?? peerListen,
+      peerListen,
+      directory: join(directory, `node${id}`),
+    });
+  }
+  return new Cluster(options, nodes, options.directory === undefined ? directory : undefined);
 }
 
 export class Cluster {
   readonly nodes: readonly ClusterNode[];
   readonly #options: ClusterOptions;
-  readonly #directory: string;
+  readonly #temporary: string | undefined;
   readonly #processes = new Map<number, ServiceProcess>();
   /** Whose death is no surprise. */
   readonly #wasAsked = new WeakSet<ServiceProcess>();
   readonly #dispose = (): void => this.dispose();
 
-  constructor(options: ClusterOptions, directory: string, nodes: readonly ClusterNode[]) {
+  /** `temporary` is removed in the end. */
+  constructor(options: ClusterOptions, nodes: readonly ClusterNode[], temporary?: string) {
     this.#options = options;
-    this.#directory = directory;
+    this.#temporary = temporary;
     this.nodes = nodes;
     process.once("exit", this.#dispose);
   }
@@ -87,7 +102,7 @@ export class Cluster {
   }
 
   start(id: number): ServiceProcess {
-    const { client, peer, directory } = this.node(id);
+    const { client, peerListen, directory } = this.node(id);
     if (this.#processes.get(id)?.isRunning) throw new Error(`node ${id} runs already`);
     const members = this.nodes.map((node) => `${node.id}=${node.peer}/${node.client}`).join(",");
     const service = new ServiceProcess({
@@ -96,9 +111,10 @@ export class Cluster {
       script: this.#options.script,
       args: [
         ...["server", "--id", String(id), "--cluster", members, "--data", directory],
-        ...["--listen", client, "--peer-listen", peer, "--log-format", "json"],
+        ...["--listen", client, "--peer-listen", peerListen, "--log-format", "json"],
         ...(this.#options.flags ?? []),
       ],
+      onLine: (line) => this.#options.onLine?.(id, line),
     });
     this.#processes.set(id, service);
     return service;
@@ -183,7 +199,7 @@ export class Cluster {
     });
   }
 
-  /** Kills what still runs and removes all data. */
+  /** Kills what still runs and removes what is temporary. */
   dispose(): void {
     process.removeListener("exit", this.#dispose);
     for (const service of this.#processes.values()) {
@@ -191,7 +207,8 @@ export class Cluster {
       // Also ends a process that is stopped.
       if (service.isRunning) service.signal("SIGKILL");
     }
-    rmSync(this.#directory, { recursive: true, force: true, maxRetries: 5 });
+    if (this.#temporary === undefined) return;
+    rmSync(this.#temporary, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 

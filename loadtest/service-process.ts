@@ -17,6 +17,8 @@ export interface ServiceCommand {
   readonly nodeFlags?: readonly string[];
   readonly script: string;
   readonly args: readonly string[];
+  /** Takes every line it writes; only the last ones are kept here. */
+  readonly onLine?: (line: string) => void;
 }
 
 export interface Exit {
@@ -34,10 +36,12 @@ export class ServiceProcess {
   readonly exited: Promise<void>;
   readonly #child: ChildProcess;
   readonly #lines: string[] = [];
+  readonly #onLine: ((line: string) => void) | undefined;
   #exit: Exit | undefined = undefined;
 
-  constructor({ name, nodeFlags = NODE_FLAGS, script, args }: ServiceCommand) {
+  constructor({ name, nodeFlags = NODE_FLAGS, script, args, onLine }: ServiceCommand) {
     this.name = name;
+    this.#onLine = onLine;
     const child = spawn(process.execPath, [...nodeFlags, script, ...args], {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
     });
@@ -107,12 +111,17 @@ export class ServiceProcess {
     stream?.on("data", (chunk: string) => {
       const lines = (rest + chunk).split("\n");
       rest = lines.pop() ?? "";
-      this.#lines.push(...lines);
-      if (this.#lines.length > LINES_KEPT) this.#lines.splice(0, this.#lines.length - LINES_KEPT);
+      this.#keep(lines);
     });
     stream?.on("end", () => {
-      if (rest !== "") this.#lines.push(rest);
+      if (rest !== "") this.#keep([rest]);
     });
+  }
+
+  #keep(lines: readonly string[]): void {
+    this.#lines.push(...lines);
+    for (const line of lines) this.#onLine?.(line);
+    if (this.#lines.length > LINES_KEPT) this.#lines.splice(0, this.#lines.length - LINES_KEPT);
   }
 }
 

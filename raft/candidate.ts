@@ -3,6 +3,7 @@ import { unreachable } from "./assert.ts";
 import type { Envelope, RequestVoteResponse } from "./message.ts";
 import { isSoleVoter, type NodeState } from "./node-state.ts";
 import { countVotes } from "./quorum.ts";
+import { ballotOf, mayStandWhileRecovering } from "./recovering.ts";
 import {
   becomeCandidate,
   becomeFollower,
@@ -18,6 +19,7 @@ import {
  */
 export function canCampaign(state: NodeState): boolean {
   if (!state.canVote || state.install !== undefined) return false;
+  if (!mayStandWhileRecovering(state)) return false;
   const { configurations, log, id } = state;
   return configurations.isVoter(id) || configurations.wasVoter(id, log.commitIndex);
 }
@@ -52,7 +54,8 @@ export function handleVoteResponse(
   if (response.phase !== phase) return;
   const isPreGrant = phase === "pre-vote" && response.granted;
   if (envelope.term !== (isPreGrant ? state.term + 1 : state.term)) return;
-  if (!role.votes.has(envelope.from)) role.votes.set(envelope.from, response.granted);
+  const ballot = ballotOf(response.granted, envelope.isRecovering);
+  if (!role.votes.has(envelope.from)) role.votes.set(envelope.from, ballot);
   settleElection(state);
 }
 
@@ -61,7 +64,7 @@ export function countOwnVote(state: NodeState): void {
   const { role } = state;
   if (role.kind !== "candidate" || role.votes.has(state.id)) return;
   if (state.durableTerm !== state.term || state.durableVote !== state.id) return;
-  role.votes.set(state.id, true);
+  role.votes.set(state.id, ballotOf(true, state.isRecovering));
   settleElection(state);
 }
 
@@ -75,8 +78,9 @@ function settleElection(state: NodeState): void {
     case "lost":
       becomeFollower(state, state.term, 0);
       return;
-    case "won":
-      if (role.kind === "candidate") becomeLeader(state);
+    case "majority":
+    case "all-voters":
+      if (role.kind === "candidate") becomeLeader(state, result);
       else becomeCandidate(state, false);
       return;
     default:

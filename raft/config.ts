@@ -28,6 +28,11 @@ export interface RaftConfig {
   readonly uncommittedBytesMax: number;
   /** False for a fresh node that met a member with a past, until `allowVoting` is called. */
   readonly canVote: boolean;
+  /**
+   * True while a mark on the disk says that a part of the log that was durable is lost, and the
+   * term was raised since then (recovering.ts). A group of one voter can not recover.
+   */
+  readonly isRecovering: boolean;
 }
 
 export const DEFAULT_RAFT_CONFIG = {
@@ -41,6 +46,7 @@ export const DEFAULT_RAFT_CONFIG = {
   inflightBytesMax: 4 * 1024 * 1024,
   uncommittedBytesMax: 64 * 1024 * 1024,
   canVote: true,
+  isRecovering: false,
 } as const;
 
 export function validateRaftConfig(config: RaftConfig): void {

@@ -13,6 +13,7 @@ import {
   handleTimeoutNow,
 } from "./follower.ts";
 import {
+  advanceCommit,
   handleAppendResponse,
   handleHeartbeatResponse,
   handleReadIndex,
@@ -105,7 +106,7 @@ function dispatch(state: NodeState, envelope: Envelope): void {
 }
 
 /** Answers, and requests that only a leader can serve. */
-function dispatchToLeader(state: NodeState, { from, message }: Envelope): void {
+function dispatchToLeader(state: NodeState, { from, message, isRecovering }: Envelope): void {
   const { role } = state;
   if (role.kind !== "leader") {
     if (message.kind !== "read-index") return;
@@ -115,7 +116,9 @@ function dispatchToLeader(state: NodeState, { from, message }: Envelope): void {
   const peer = peerOf(role, from);
   // A member that was removed may still be talking.
   if (peer === undefined) return;
-  peer.heardMs = state.nowMs;
+  // What it acknowledged in this term while it was recovering counts from now on.
+  if (peer.heard(state.nowMs, isRecovering)) advanceCommit(state, role);
+  if (state.role !== role) return;
   switch (message.kind) {
     case "append-entries-response":
       handleAppendResponse(state, role, peer, message);

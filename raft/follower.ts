@@ -90,9 +90,12 @@ export function handleInstallSnapshot(
   state.install = { metadata, leaderId: from, isHandedOut: false };
 }
 
-/** The leader says: stand at once (thesis 3.10). No pre-vote, for the leader lives and agrees. */
+/**
+ * The leader says: stand at once (thesis 3.10). No pre-vote, for the leader lives and agrees. A
+ * recovering node would only end a leadership that works.
+ */
 export function handleTimeoutNow(state: NodeState): void {
-  if (canCampaign(state)) becomeCandidate(state, true);
+  if (canCampaign(state) && !state.isRecovering) becomeCandidate(state, true);
 }
 
 export function handleReadIndexResponse(

@@ -7,7 +7,8 @@
  * voting, candidate and transitions; replication 5.3 in replication, progress and follower; commit
  * 5.4.2 in leader; snapshots section 7 in log and follower; linearizable reads thesis 6.4 in
  * read-index; membership thesis 4 in membership, configuration-history and proposing; leadership
- * transfer thesis 3.10 in leader.
+ * transfer thesis 3.10 in leader. What the paper leaves out, a member whose disk lost a part of
+ * its log, is in recovering.
  */
 export { assert, InvariantError, unreachable } from "./assert.ts";
 export { DEFAULT_RAFT_CONFIG, type RaftConfig, validateRaftConfig } from "./config.ts";
@@ -18,6 +19,7 @@ export type * from "./message.ts";
 export { RaftNode, type ReadRequested } from "./node.ts";
 export type * from "./ports.ts";
 export type { ConfChangeProposed, ConfChangeRefusal, Proposed } from "./proposing.ts";
+export type { Election } from "./quorum.ts";
 export { type Random, SeededRandom } from "./random.ts";
 export type { ReadState, Ready } from "./ready.ts";
 export type { ProgressStatus, RaftStatus } from "./status.ts";

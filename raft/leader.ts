@@ -20,6 +20,7 @@ import {
   send,
 } from "./node-state.ts";
 import type { Progress } from "./progress.ts";
+import { ownCountedIndex } from "./recovering.ts";
 import {
   broadcastHeartbeat,
   confirmReads,
@@ -88,7 +89,7 @@ export function handleHeartbeatResponse(
   peer.heartbeatAnswered();
   // A voter without any entry restarts as if it never promised anything, so it can not bear a
   // lease (see `leaderQuietMs`); the others hold at least an entry by the first own-term commit.
-  if (readRound <= peer.ackedRound || peer.matchIndex === 0) return;
+  if (readRound <= peer.ackedRound || peer.countedIndex === 0) return;
   assert(readRound <= leader.reads.newestRound, "only rounds that were sent are acknowledged");
   peer.ackedRound = readRound;
   confirmReads(state, leader);
@@ -98,7 +99,7 @@ export function handleHeartbeatResponse(
 export function advanceCommit(state: NodeState, leader: LeaderRole): void {
   const { log, configurations } = state;
   const before = log.commitIndex;
-  const reached = quorumOf(state, leader, log.stableIndex, (peer) => peer.matchIndex);
+  const reached = quorumOf(state, leader, ownCountedIndex(state), (peer) => peer.countedIndex);
   // Only entries of the own term commit by counting; older ones commit with them (Figure 8).
   if (reached <= before || log.term(reached) !== state.term) return;
   log.commitTo(reached);
@@ -174,7 +175,8 @@ function hurryTransfer(state: NodeState, leader: LeaderRole, only?: NodeId): voi
   if (transfer === undefined) return;
   if (only !== undefined && only !== transfer.target) return;
   const peer = peerOf(leader, transfer.target);
-  if (peer?.matchIndex === state.log.lastIndex) send(state, peer.id, { kind: "timeout-now" });
+  // Nobody can stand on the word of a node that is recovering.
+  if (peer?.countedIndex === state.log.lastIndex) send(state, peer.id, { kind: "timeout-now" });
 }
 
 /** Thesis 4.2.2: its own removal is committed, so it goes, and names the best successor. */
@@ -182,7 +184,7 @@ function resign(state: NodeState, leader: LeaderRole): void {
   let best: Progress | undefined;
   for (const peer of leader.peers) {
     if (!peer.isVoter) continue;
-    if (best === undefined || peer.matchIndex > best.matchIndex) best = peer;
+    if (best === undefined || peer.countedIndex > best.countedIndex) best = peer;
   }
   if (best !== undefined) send(state, best.id, { kind: "timeout-now" });
   becomeFollower(state, state.term, 0);

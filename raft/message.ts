@@ -111,10 +111,12 @@ export type Message =
   | ReadIndexRequest
   | ReadIndexResponse;
 
+/** `isRecovering`: the sender may have forgotten what it promised; it counts in no quorum. */
 export interface Envelope {
   readonly group: GroupId;
   readonly from: NodeId;
   readonly to: NodeId;
   readonly term: Term;
+  readonly isRecovering: boolean;
   readonly message: Message;
 }

@@ -11,6 +11,7 @@ import { RaftLog } from "./log.ts";
 import type { Message } from "./message.ts";
 import { Outbox } from "./outbox.ts";
 import type { Progress } from "./progress.ts";
+import type { Ballot, Election } from "./quorum.ts";
 import type { Random } from "./random.ts";
 import { FollowerReads, type LeaderReads } from "./read-index.ts";
 import type {
@@ -36,14 +37,14 @@ export interface FollowerRole {
 /** Asks whether an election could be won before it raises the term (thesis 9.6). */
 export interface PreCandidateRole {
   readonly kind: "pre-candidate";
-  readonly votes: Map<NodeId, boolean>;
+  readonly votes: Map<NodeId, Ballot>;
   /** Since the voters were last asked. */
   askedMs: number;
 }
 
 export interface CandidateRole {
   readonly kind: "candidate";
-  readonly votes: Map<NodeId, boolean>;
+  readonly votes: Map<NodeId, Ballot>;
 }
 
 export interface Transfer {
@@ -53,6 +54,7 @@ export interface Transfer {
 
 export interface LeaderRole {
   readonly kind: "leader";
+  readonly election: Election;
   /** Everyone in the configuration but this node, by ascending id. */
   peers: readonly Progress[];
   readonly reads: LeaderReads;
@@ -90,6 +92,10 @@ export interface NodeState {
   /** The newest reading handed in. */
   nowMs: MonotonicMs;
   canVote: boolean;
+  /** Counts in no quorum, and says so in all it sends (recovering.ts). */
+  isRecovering: boolean;
+  /** The host knows that it may end the recovery. */
+  isWholeTold: boolean;
   /** Election timers count ticks: a process that stood still first reads its mail. */
   electionElapsedMs: number;
   electionTimeoutMs: number;
@@ -130,11 +136,14 @@ export function createNodeState(
     role: { kind: "follower", leaderId: 0 },
     nowMs: now,
     canVote: config.canVote,
+    isRecovering: config.isRecovering,
+    isWholeTold: false,
     electionElapsedMs: 0,
     electionTimeoutMs: drawElectionTimeout(config, random),
     // A restart forgets how recently a leader was heard, and a lease may rest on that promise
-    // (thesis 6.4.1). A log without any entry was never counted towards a lease.
-    leaderQuietMs: log.lastIndex === 0 ? config.electionTimeoutMs : 0,
+    // (thesis 6.4.1). A log without any entry was never counted towards a lease, unless it lost
+    // what it had.
+    leaderQuietMs: log.lastIndex > 0 || config.isRecovering ? 0 : config.electionTimeoutMs,
     flushElapsedMs: 0,
     durableTerm: hardState.term,
     durableVote: hardState.vote,
@@ -175,8 +184,8 @@ export function softStateOf(state: NodeState): SoftState {
 
 /** May leave at once. */
 export function send(state: NodeState, to: NodeId, message: Message): void {
-  const { config, id, term } = state;
-  state.outbox.send({ group: config.group, from: id, to, term, message });
+  const { config, id, term, isRecovering } = state;
+  state.outbox.send({ group: config.group, from: id, to, term, isRecovering, message });
 }
 
 /** Waits until everything this node has promised so far is durable (thesis 3.8). */
@@ -186,8 +195,8 @@ export function sendAfterSync(
   message: Message,
   term: Term = state.term,
 ): void {
-  const { config, id } = state;
-  state.outbox.sendAfterSync({ group: config.group, from: id, to, term, message });
+  const { config, id, isRecovering } = state;
+  state.outbox.sendAfterSync({ group: config.group, from: id, to, term, isRecovering, message });
 }
 
 /** Only then does the commit index cover all that earlier leaders acknowledged (section 8). */

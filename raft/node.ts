@@ -40,6 +40,7 @@ import { type RaftStatus, statusOf } from "./status.ts";
 import type {
   ClusterTime,
   Configuration,
+  Entry,
   LogIndex,
   MonotonicMs,
   NodeId,
@@ -85,6 +86,16 @@ export class RaftNode {
 
   get lastIndex(): LogIndex {
     return this.#state.log.lastIndex;
+  }
+
+  /** It may have forgotten what it promised, and counts in no quorum (recovering.ts). */
+  get isRecovering(): boolean {
+    return this.#state.isRecovering;
+  }
+
+  /** Undefined outside what the log retains; for lending to a member that lost it. */
+  entry(index: LogIndex): Entry | undefined {
+    return this.#state.log.entry(index);
   }
 
   /** In force since it was appended, committed or not. */
@@ -213,6 +224,14 @@ export class RaftNode {
   /** Lifts `canVote: false`. */
   allowVoting(): void {
     this.#state.canVote = true;
+  }
+
+  /** The host has removed the mark of a recovering node, after a Ready said `becameWhole`. */
+  whole(): void {
+    const state = this.#state;
+    assert(state.isWholeTold, "the core decides when a recovering node is whole");
+    state.isRecovering = false;
+    if (state.role.kind === "leader") advanceCommit(state, state.role);
   }
 
   /** On a leader the time a proposal would be stamped with now; elsewhere the newest stamp. */

@@ -25,11 +25,13 @@ export class Progress {
   readonly id: NodeId;
   /** Learners get the log and count in no quorum. */
   isVoter: boolean;
-  /** When this follower was last heard in this term (CheckQuorum, thesis 6.2). */
-  heardMs: MonotonicMs;
   /** The newest read round it has acknowledged in this term. */
   ackedRound = 0;
   readonly #limits: WindowLimits;
+  #heardMs: MonotonicMs;
+  #countedMs: MonotonicMs;
+  /** False until this leader heard it without the flag of a recovering node. */
+  #isWhole = false;
   #state: ProgressState = "probe";
   #matchIndex: LogIndex = 0;
   #nextIndex: LogIndex;
@@ -56,7 +58,8 @@ export class Progress {
     assert(nextIndex > 0, "nextIndex is a log index");
     this.id = id;
     this.isVoter = isVoter;
-    this.heardMs = now;
+    this.#heardMs = now;
+    this.#countedMs = now;
     this.#nextIndex = nextIndex;
     this.#limits = limits;
   }
@@ -69,12 +72,40 @@ export class Progress {
     return this.#matchIndex;
   }
 
+  /** What of it counts for commits: nothing until it is whole (recovering.ts). */
+  get countedIndex(): LogIndex {
+    return this.#isWhole ? this.#matchIndex : 0;
+  }
+
+  /** When this follower was last heard in this term, whatever its word counts. */
+  get heardMs(): MonotonicMs {
+    return this.#heardMs;
+  }
+
+  /** When it was last heard as one that counts (CheckQuorum, thesis 6.2). */
+  get countedMs(): MonotonicMs {
+    return this.#countedMs;
+  }
+
   get nextIndex(): LogIndex {
     return this.#nextIndex;
   }
 
   get inflight(): number {
     return this.#inflightIndexes.length;
+  }
+
+  /**
+   * A message of this term came from it. Returns true when the follower counts from now on: within
+   * a term it can become whole, and never the other way round, since new damage raises its term.
+   */
+  heard(now: MonotonicMs, isRecovering: boolean): boolean {
+    this.#heardMs = now;
+    if (isRecovering) return false;
+    this.#countedMs = now;
+    const isNews = !this.#isWhole;
+    this.#isWhole = true;
+    return isNews;
   }
 
   /**

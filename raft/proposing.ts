@@ -143,5 +143,5 @@ function isCaughtUp(state: NodeState, leader: LeaderRole, id: NodeId): boolean {
   const peer = peerOf(leader, id);
   assert(peer !== undefined, "every other member has a progress");
   if (peer.state !== "replicate" || !isActive(state, peer)) return false;
-  return peer.matchIndex + CATCH_UP_LAG_ENTRIES_MAX >= state.log.commitIndex;
+  return peer.countedIndex + CATCH_UP_LAG_ENTRIES_MAX >= state.log.commitIndex;
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { InvariantError } from "./assert.ts";
-import { countVotes, majorityOf, quorumValue } from "./quorum.ts";
+import { type Ballot, countVotes, majorityOf, quorumValue } from "./quorum.ts";
 import { SeededRandom } from "./random.ts";
 
 test("a majority is more than half", () => {
@@ -36,19 +36,35 @@ test("nobody is no quorum", () => {
 
 test("an election is won by a majority of grants and lost when none can be reached", () => {
   const voters = [1, 2, 3, 4];
-  const result = (...votes: [number, boolean][]) => countVotes(voters, new Map(votes));
+  const result = (...votes: [number, Ballot][]) => countVotes(voters, new Map(votes));
   assert.equal(result(), "pending");
-  assert.equal(result([1, true], [2, true]), "pending");
-  assert.equal(result([1, true], [2, true], [4, true]), "won");
-  assert.equal(result([1, true], [2, false]), "pending");
-  assert.equal(result([1, true], [2, false], [3, false]), "lost", "two of four are no majority");
+  assert.equal(result([1, "granted"], [2, "granted"]), "pending");
+  assert.equal(result([1, "granted"], [2, "granted"], [4, "granted"]), "majority");
+  assert.equal(result([1, "granted"], [2, "refused"]), "pending");
+  const half = result([1, "granted"], [2, "refused"], [3, "refused"]);
+  assert.equal(half, "lost", "two of four are no majority");
+});
+
+test("a recovering voter's grant counts only when all voters grant", () => {
+  const voters = [1, 2, 3];
+  const result = (...ballots: Ballot[]) =>
+    countVotes(voters, new Map(ballots.map((ballot, at) => [at + 1, ballot])));
+  assert.equal(result("granted", "granted-recovering"), "pending", "3 may hold the only copy");
+  assert.equal(result("granted", "granted-recovering", "refused"), "lost");
+  assert.equal(result("granted", "granted-recovering", "granted"), "majority");
+  assert.equal(result("granted", "granted-recovering", "granted-recovering"), "all-voters");
+  const all = result("granted-recovering", "granted-recovering", "granted-recovering");
+  assert.equal(all, "all-voters");
+  assert.equal(result("granted-recovering", "granted-recovering"), "pending");
+  assert.equal(result("granted-recovering", "refused"), "lost", "3 alone is no majority");
+  assert.equal(result("refused", "granted"), "pending");
 });
 
 test("only voters are counted", () => {
   const votes = new Map([
-    [1, true],
-    [8, true],
-    [9, true],
-  ]);
+    [1, "granted"],
+    [8, "granted"],
+    [9, "granted"],
+  ] as const);
   assert.equal(countVotes([1, 2, 3], votes), "pending");
 });

@@ -8,7 +8,11 @@
 import { assert } from "./assert.ts";
 import type { NodeId } from "./types.ts";
 
-export type VoteResult = "won" | "lost" | "pending";
+/** A grant of a voter that is recovering counts only where all voters grant (recovering.ts). */
+export type Ballot = "granted" | "granted-recovering" | "refused";
+/** What an election was won by. */
+export type Election = "majority" | "all-voters";
+export type VoteResult = Election | "lost" | "pending";
 
 /** How many of `count` voters are a quorum. */
 export function majorityOf(count: number): number {
@@ -33,19 +37,26 @@ export function quorumValue(values: number[]): number {
   return values[values.length - majorityOf(values.length)] ?? 0;
 }
 
-/** Won with a majority of grants; lost when a majority can no longer be reached. */
+/**
+ * Won by a majority of grants, or by those of all voters when some of them are recovering; lost
+ * when neither can be reached any more.
+ */
 export function countVotes(
   voters: readonly NodeId[],
-  votes: ReadonlyMap<NodeId, boolean>,
+  votes: ReadonlyMap<NodeId, Ballot>,
 ): VoteResult {
   let granted = 0;
-  let open = 0;
+  let recovering = 0;
+  let refused = 0;
   for (const voter of voters) {
     const vote = votes.get(voter);
-    if (vote === undefined) open += 1;
-    else if (vote) granted += 1;
+    if (vote === "granted") granted += 1;
+    else if (vote === "granted-recovering") recovering += 1;
+    else if (vote === "refused") refused += 1;
   }
   const needed = majorityOf(voters.length);
-  if (granted >= needed) return "won";
-  return granted + open < needed ? "lost" : "pending";
+  if (granted >= needed) return "majority";
+  if (granted + recovering === voters.length && recovering > 0) return "all-voters";
+  const isMajorityPossible = voters.length - recovering - refused >= needed;
+  return isMajorityPossible || refused === 0 ? "pending" : "lost";
 }

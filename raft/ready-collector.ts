@@ -5,6 +5,7 @@
 import { isReadRequestDue, requestReadIndex } from "./follower.ts";
 import { leaderIdOf, type NodeState, publicRole, softStateOf } from "./node-state.ts";
 import type { Ready } from "./ready.ts";
+import { isWholeToTell, takeBecameWhole } from "./recovering.ts";
 import { broadcastHeartbeat, hasAppendToSend, isReadRoundDue, replicate } from "./replication.ts";
 import type { Entry, HardState, SnapshotMetadata, SoftState } from "./types.ts";
 
@@ -21,6 +22,7 @@ export function hasReady(state: NodeState): boolean {
     isVoteOrTermNew(state) ||
     isSoftStateNew(state) ||
     state.install?.isHandedOut === false ||
+    isWholeToTell(state) ||
     hasSomethingToSend(state)
   );
 }
@@ -52,6 +54,7 @@ export function collectReady(state: NodeState): Ready {
       : NO_ENTRIES,
     readStates: outbox.takeReadStates(),
     abortedReads: outbox.takeAbortedReads(),
+    becameWhole: takeBecameWhole(state),
   };
 }
 

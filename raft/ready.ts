@@ -42,4 +42,9 @@ export interface Ready {
   readonly readStates: readonly ReadState[];
   /** Contexts of reads that will never be confirmed: leadership was lost under them. */
   readonly abortedReads: readonly number[];
+  /**
+   * True once, when a recovering node holds again all it may have forgotten (recovering.ts). The
+   * host removes its mark durably, then calls `node.whole()`.
+   */
+  readonly becameWhole: boolean;
 }

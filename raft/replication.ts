@@ -51,7 +51,7 @@ export function quorumOf(
 
 /** CheckQuorum: a quorum was heard within the election timeout (thesis 6.2). */
 export function isQuorumActive(state: NodeState, leader: LeaderRole): boolean {
-  const heardMs = quorumOf(state, leader, state.nowMs, (peer) => peer.heardMs);
+  const heardMs = quorumOf(state, leader, state.nowMs, (peer) => peer.countedMs);
   return state.nowMs - heardMs < state.config.electionTimeoutMs;
 }
 

@@ -1,6 +1,7 @@
 /** A snapshot of a node for people and dashboards; nothing in here decides anything. */
 import { leaderIdOf, type NodeState, publicRole } from "./node-state.ts";
 import type { ProgressState } from "./progress.ts";
+import type { Election } from "./quorum.ts";
 import { isActive } from "./replication.ts";
 import type { Configuration, LogIndex, MemberRole, NodeId, Role, Term } from "./types.ts";
 
@@ -28,6 +29,13 @@ export interface RaftStatus {
   readonly firstIndex: LogIndex;
   readonly appliedIndex: LogIndex;
   readonly configuration: Configuration;
+  /** It lost what was durable and counts in no quorum until it is whole again. */
+  readonly isRecovering: boolean;
+  /**
+   * What this leadership was won by; undefined unless this node leads. `all-voters`: too many were
+   * recovering for a majority, and the best copy that was left has become the log of the group.
+   */
+  readonly election: Election | undefined;
   /** Who is about to take over; 0 when nobody is. */
   readonly transferTarget: NodeId;
   /** By ascending id; empty unless this node leads. */
@@ -48,6 +56,8 @@ export function statusOf(state: NodeState): RaftStatus {
     firstIndex: log.firstIndex,
     appliedIndex: log.appliedIndex,
     configuration: configurations.current,
+    isRecovering: state.isRecovering,
+    election: role.kind === "leader" ? role.election : undefined,
     transferTarget: role.kind === "leader" ? (role.transfer?.target ?? 0) : 0,
     progress: progressOf(state),
   };

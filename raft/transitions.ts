@@ -15,7 +15,9 @@ import {
   sendAfterSync,
 } from "./node-state.ts";
 import { appendEntry } from "./proposing.ts";
+import type { Election } from "./quorum.ts";
 import { LeaderReads } from "./read-index.ts";
+import { ballotOf } from "./recovering.ts";
 import { followConfiguration } from "./replication.ts";
 import type { NodeId, Term } from "./types.ts";
 
@@ -31,7 +33,8 @@ export function becomeFollower(state: NodeState, term: Term, leaderId: NodeId): 
 export function becomePreCandidate(state: NodeState): void {
   assert(state.role.kind !== "leader", "a leader does not campaign");
   abandonReads(state);
-  state.role = { kind: "pre-candidate", votes: new Map([[state.id, true]]), askedMs: 0 };
+  const votes = new Map([[state.id, ballotOf(true, state.isRecovering)]]);
+  state.role = { kind: "pre-candidate", votes, askedMs: 0 };
   restartElectionTimer(state);
   requestPreVotes(state);
 }
@@ -85,12 +88,13 @@ export function becomeCandidate(state: NodeState, transfer: boolean): void {
   }
 }
 
-export function becomeLeader(state: NodeState): void {
+export function becomeLeader(state: NodeState, election: Election): void {
   assert(state.role.kind === "candidate", "only a candidate becomes leader");
   assert(state.vote === state.id, "a leader has voted for itself");
   const { log } = state;
   const leader: LeaderRole = {
     kind: "leader",
+    election,
     peers: [],
     reads: new LeaderReads(),
     timeBase: log.lastTime,

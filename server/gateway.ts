@@ -8,6 +8,7 @@
 import type { Member, Role } from "../raft/index.ts";
 import type { KvReader } from "./kv/reader.ts";
 import type { KvResult } from "./kv/result.ts";
+import type { StateHash } from "./kv/state-hash.ts";
 
 /** Why something was certainly not done; safe to try again. */
 export type Refusal =
@@ -16,7 +17,12 @@ export type Refusal =
   | "overloaded"
   | "disk-full"
   | "stopping"
-  | "starting";
+  | "starting"
+  | "repairing"
+  /** The replicas' states differ, and no majority says which is right. */
+  | "disputed"
+  /** This node's state is not that of the majority. */
+  | "fenced";
 
 export type WriteOutcome<Result = KvResult> =
   | { readonly kind: "applied"; readonly result: Result }
@@ -45,7 +51,24 @@ export interface ReadRequest {
   readonly forward: boolean;
 }
 
+/**
+ * `repairing`: it asks its peers for what its disk lost and takes no part yet. `recovering`: it
+ * counts in no quorum until it holds again what it may have forgotten. `disputed`: it leads, the
+ * members' states differ, and none has a majority. `fenced`: the majority has another state.
+ */
+export type NodeState = "running" | "recovering" | "repairing" | "disputed" | "fenced";
+
+export interface RepairStatus {
+  readonly damage: readonly { readonly file: string; readonly offset: number }[];
+  readonly missingEntries: number;
+  /** Members that answered last time this node asked. */
+  readonly helpers: readonly number[];
+}
+
 export interface ReplicaStatus {
+  readonly state: NodeState;
+  /** Undefined unless `repairing`. */
+  readonly repair: RepairStatus | undefined;
   readonly nodeId: number;
   readonly incarnation: number;
   readonly clusterId: string;
@@ -56,6 +79,8 @@ export interface ReplicaStatus {
   readonly lastApplied: number;
   readonly lastLogIndex: number;
   readonly snapshotIndex: number;
+  /** Of the state after `lastApplied`. */
+  readonly hash: StateHash;
   readonly revision: number;
   readonly clusterTime: number;
   readonly members: readonly Member[];

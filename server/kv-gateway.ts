@@ -1,19 +1,31 @@
 /** The key-value store on its replica, as the protocols see it. */
 import type { Member } from "../raft/index.ts";
 import type { Storage } from "../storage/index.ts";
-import type { Gateway, ReadOutcome, ReadRequest, ReplicaStatus, WriteOutcome } from "./gateway.ts";
-import type { KvReader, KvResult } from "./kv/index.ts";
+import type {
+  Gateway,
+  NodeState,
+  ReadOutcome,
+  ReadRequest,
+  ReplicaStatus,
+  WriteOutcome,
+} from "./gateway.ts";
+import type { KvReader, KvResult, KvStateMachine } from "./kv/index.ts";
+import type { Standing } from "./replica/state-guard.ts";
 import type { Replica } from "./replica.ts";
 
 export class KvGateway implements Gateway {
-  readonly reader: KvReader;
+  readonly #machine: KvStateMachine;
   readonly #replica: Replica<KvResult>;
   readonly #storage: Storage;
 
-  constructor(replica: Replica<KvResult>, reader: KvReader, storage: Storage) {
+  constructor(replica: Replica<KvResult>, machine: KvStateMachine, storage: Storage) {
     this.#replica = replica;
-    this.reader = reader;
+    this.#machine = machine;
     this.#storage = storage;
+  }
+
+  get reader(): KvReader {
+    return this.#machine;
   }
 
   submit(command: Uint8Array, forward: boolean, done: (outcome: WriteOutcome) => void): void {
@@ -39,6 +51,8 @@ export class KvGateway implements Gateway {
       nodeId: identity.nodeId,
       incarnation: identity.incarnation,
       clusterId: identity.clusterId,
+      state: stateOf(raft.isRecovering, this.#replica.standing),
+      repair: undefined,
       role: raft.role,
       term: raft.term,
       leaderId: raft.leaderId,
@@ -46,7 +60,8 @@ export class KvGateway implements Gateway {
       lastApplied: raft.appliedIndex,
       lastLogIndex: raft.lastIndex,
       snapshotIndex: snapshot?.metadata.index ?? 0,
-      revision: this.reader.revision,
+      hash: this.#machine.hash,
+      revision: this.#machine.revision,
       clusterTime: this.#replica.clusterTime,
       members: raft.configuration.members,
       progress: raft.progress,
@@ -56,4 +71,10 @@ export class KvGateway implements Gateway {
       stopping: this.#replica.isStopping,
     };
   }
+}
+
+function stateOf(isRecovering: boolean, standing: Standing): NodeState {
+  if (standing === "disputed") return "disputed";
+  if (standing !== "trusted") return "fenced";
+  return isRecovering ? "recovering" : "running";
 }

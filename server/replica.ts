@@ -24,19 +24,26 @@ import {
   type Ready,
   type SoftState,
   type Timer,
+  unreachable,
 } from "../raft/index.ts";
 import { entryChecksum, type ReceivedSnapshot } from "../storage/index.ts";
 import type { ReadOutcome, ReadRequest, WriteOutcome } from "./gateway.ts";
-import type { Transport, TransportEvents } from "./peer/index.ts";
+import type { PeerMessage, Transport, TransportEvents } from "./peer/index.ts";
 import { Bootstrap, checkMember, mayVoteAtOnce } from "./replica/bootstrap.ts";
 import { EntryChain } from "./replica/entry-chain.ts";
 import { LeaderDuties } from "./replica/leader-duties.ts";
+import { LENT_TERM, Lender } from "./replica/lender.ts";
 import type { MembershipView, ReplicaOptions } from "./replica/options.ts";
 import { PersistQueue } from "./replica/persist-queue.ts";
 import { raftConfig } from "./replica/raft-config.ts";
 import { Requests } from "./replica/requests.ts";
 import { Snapshotter } from "./replica/snapshotter.ts";
+import { cutAtPoints, type Divergence, type Standing, StateGuard } from "./replica/state-guard.ts";
 
+/** How long an outvoted leader tries to find a successor. */
+const HAND_OVER_ELECTION_TIMEOUTS = 2;
+const RECOVERED_TOGETHER =
+  "too many members are recovering for a majority: with all of them here, the best copy leads";
 /** How many passes of the event loop a turn may gather input for. */
 const GATHER_PASSES_MAX = 5;
 
@@ -52,6 +59,8 @@ export class Replica<Result> implements MembershipView {
   readonly #snapshotter: Snapshotter<Result>;
   readonly #duties: LeaderDuties<Result>;
   readonly #bootstrap: Bootstrap;
+  readonly #lender: Lender<Result>;
+  readonly #guard: StateGuard;
   readonly #timer: Timer;
   readonly #startedAtMs: number;
   #appliedIndex: LogIndex;
@@ -73,7 +82,7 @@ export class Replica<Result> implements MembershipView {
     this.#appliedIndex = restored.snapshot?.index ?? 0;
     this.#appliedChecksum = restored.snapshot?.entryChecksum ?? 0;
     this.#chain = new EntryChain(restored);
-    const mayVote = mayVoteAtOnce(restored);
+    const mayVote = storage.isRecovering || mayVoteAtOnce(restored);
     this.#node = new RaftNode(raftConfig(options, mayVote), restored, random, nowMs);
     const node = this.#node;
     this.#requests = new Requests({
@@ -97,6 +106,18 @@ export class Replica<Result> implements MembershipView {
     });
     const self = { id: identity.nodeId, incarnation: identity.incarnation };
     this.#bootstrap = new Bootstrap(node, self, mayVote, nowMs + timing.electionTimeoutMs);
+    this.#lender = new Lender({ node, storage, self: identity.nodeId, log });
+    this.#guard = new StateGuard({
+      node,
+      self: identity.nodeId,
+      handOverMs: HAND_OVER_ELECTION_TIMEOUTS * timing.electionTimeoutMs,
+      log,
+      hash: () => machine.hash,
+      tell: (message) => this.#transport.tell(message),
+      handOver: (atMs, candidates) => this.#duties.handOver(atMs, candidates),
+      standingChanged: () => this.#requests.standingChanged(this.#guard.standing),
+      fence: (divergence) => this.#fence(divergence),
+    });
     this.#transport = options.openTransport(this.#transportEvents(), this);
     this.#sendMembers();
     this.#timer = clock.every(timing.tickMs, () => this.#tick());
@@ -126,14 +147,19 @@ export class Replica<Result> implements MembershipView {
     return this.#phase !== "running";
   }
 
-  /** The log is empty: this node has no past. */
+  get standing(): Standing {
+    return this.#guard.standing;
+  }
+
+  /** The log is empty and nothing of it was lost: this node has no past. */
   get isFresh(): boolean {
-    return this.#node.lastIndex === 0;
+    return this.#node.lastIndex === 0 && !this.#node.isRecovering;
   }
 
   /** True when a write sent now can be expected to commit. */
   get isReady(): boolean {
     if (this.isStopping || !this.isCaughtUp || this.#node.leaderId === 0) return false;
+    if (this.#guard.standing !== "trusted") return false;
     return this.#node.role !== "leader" || this.#options.storage.hasRoom(0);
   }
 
@@ -157,6 +183,7 @@ export class Replica<Result> implements MembershipView {
 
   /** Stops taking writes, hands leadership over, ends what is under way and lets go of all. */
   close(graceMs: number, done: () => void): void {
+    if (this.#phase === "closed") done();
     if (this.#phase !== "running") return;
     this.#phase = "draining";
     this.#requests.stop();
@@ -166,7 +193,8 @@ export class Replica<Result> implements MembershipView {
       const isAlone = this.#node.configuration.members.length === 1;
       const mustHandOver = this.#node.role === "leader" && !isAlone;
       const isBusy = mustHandOver || this.#requests.hasPendingWrites;
-      if (isBusy && clock.now() < endsMs) {
+      const isFenced = this.#guard.standing === "fenced";
+      if (isBusy && !isFenced && clock.now() < endsMs) {
         this.#duties.handOver(clock.now());
         this.#askTurn();
         return;
@@ -182,22 +210,21 @@ export class Replica<Result> implements MembershipView {
     return {
       message: (message) => {
         if (this.#phase === "closed") return;
-        if (message.kind === "raft") {
-          this.#node.step(message.envelope, this.#options.clock.now());
-        } else if (message.kind === "forward") {
-          this.#requests.takeForward(message);
-        } else {
-          this.#requests.results(message);
-        }
+        this.#take(message);
         this.#askTurn();
       },
       snapshotReceived: (envelope, received) => {
         this.#snapshotter.received(received);
+        if (envelope.term === LENT_TERM) {
+          this.#snapshotter.discardReceived();
+          return;
+        }
         this.#node.step(envelope, this.#options.clock.now());
         this.#turn();
         this.#snapshotter.discardReceived();
       },
       snapshotSent: (to, ok) => {
+        if (this.#lender.snapshotSent(to)) return;
         this.#node.reportSnapshot(to, ok);
         this.#askTurn();
       },
@@ -214,12 +241,41 @@ export class Replica<Result> implements MembershipView {
     };
   }
 
+  #take(message: PeerMessage<Result>): void {
+    switch (message.kind) {
+      case "raft":
+        this.#node.step(message.envelope, this.#options.clock.now());
+        return;
+      case "forward":
+        this.#requests.takeForward(message);
+        return;
+      case "forward-results":
+        this.#requests.results(message);
+        return;
+      case "repair-request":
+        this.#lender.asked(message, this.#transport);
+        return;
+      case "state-report":
+        this.#guard.reported(message, this.#appliedIndex, this.#options.clock.now());
+        return;
+      case "state-verdict":
+        this.#guard.judged(message, this.#options.clock.now());
+        return;
+      case "repair-answer":
+        // A straggler: this node asked before it was a replica again.
+        return;
+      default:
+        unreachable(message);
+    }
+  }
+
   #tick(): void {
     const nowMs = this.#options.clock.now();
     this.#node.tick(nowMs);
     this.#requests.tick(nowMs);
     this.#bootstrap.tick(nowMs);
     this.#duties.tick(nowMs, this.#appliedIndex);
+    this.#guard.tick(nowMs, this.#appliedIndex);
     if (this.#node.hasReady()) this.#askTurn();
   }
 
@@ -254,7 +310,7 @@ export class Replica<Result> implements MembershipView {
     this.#requests.startTurn(this.#transport);
     while (this.#node.hasReady()) this.#handle(this.#node.ready());
     this.#requests.endTurn(this.#transport);
-    if (this.#snapshotter.isDue()) {
+    if (this.#guard.standing === "trusted" && this.#snapshotter.isDue()) {
       this.#snapshotter.take(this.#appliedIndex, this.#appliedChecksum);
     }
   }
@@ -267,8 +323,9 @@ export class Replica<Result> implements MembershipView {
     if (ready.snapshot !== undefined) this.#install(ready.snapshot.index);
     this.#persist(ready);
     if (this.#membersSent !== this.#node.configuration) this.#sendMembers();
-    if (ready.committedEntries.length > 0) this.#apply(ready.committedEntries);
+    for (const entries of cutAtPoints(ready.committedEntries)) this.#apply(entries);
     this.#requests.readsReady(ready);
+    if (ready.becameWhole) this.#becomeWhole();
   }
 
   #send(messages: readonly Envelope[]): void {
@@ -283,7 +340,9 @@ export class Replica<Result> implements MembershipView {
   }
 
   #sendSnapshot(envelope: Envelope): void {
-    const source = this.#options.storage.openSnapshot();
+    // A state that may be wrong must not come by a second voice.
+    const isTrusted = this.#guard.standing === "trusted";
+    const source = isTrusted ? this.#options.storage.openSnapshot() : undefined;
     if (source === undefined) {
       this.#node.reportSnapshot(envelope.to, false);
       return;
@@ -325,8 +384,19 @@ export class Replica<Result> implements MembershipView {
         this.#appliedChecksum = metadata.entryChecksum;
         this.#node.snapshotInstalled(metadata);
         this.#requests.snapshotInstalled(metadata.index);
+        this.#guard.restored();
         this.#askTurn();
       },
+    });
+  }
+
+  /** The mark is gone from the disk before anything this node says counts in a quorum again. */
+  #becomeWhole(): void {
+    this.#options.storage.markWhole(() => {
+      if (this.#phase === "closed") return;
+      this.#node.whole();
+      this.#options.log.info({ term: this.#node.term }, "whole again: votes and acknowledges");
+      this.#askTurn();
     });
   }
 
@@ -341,6 +411,7 @@ export class Replica<Result> implements MembershipView {
     this.#node.applied(last.index);
     this.#snapshotter.applied(entries);
     this.#requests.entriesApplied(entries, last.index);
+    this.#guard.applied(last.index, this.#options.clock.now());
   }
 
   // ---- Helpers ---------------------------------------------------------------------------------
@@ -355,7 +426,11 @@ export class Replica<Result> implements MembershipView {
 
   #logRole({ role, leaderId }: SoftState): void {
     const leader = leaderId === 0 ? null : leaderId;
-    this.#options.log.info({ term: this.#node.term, role, leader }, describeRole(role, leaderId));
+    const { log } = this.#options;
+    log.info({ term: this.#node.term, role, leader }, describeRole(role, leaderId));
+    if (role !== "leader" || this.#node.status().election !== "all-voters") return;
+    // No majority held a log that is proven whole: what this one lacks is lost.
+    log.error({ term: this.#node.term, lastIndex: this.#node.lastIndex }, RECOVERED_TOGETHER);
   }
 
   #sendMembers(): void {
@@ -363,11 +438,18 @@ export class Replica<Result> implements MembershipView {
     this.#transport.setMembers(this.#membersSent.members);
   }
 
+  /** From this moment on nothing of this replica reaches anybody. */
+  #fence(divergence: Divergence): void {
+    // One that stops anyway ends with the next tick.
+    if (this.#phase !== "running") return;
+    this.#end(() => this.#options.onDiverged(divergence));
+  }
+
   #end(done: () => void): void {
     this.#requests.endTurn(this.#transport);
     this.#phase = "closed";
     this.#timer.cancel();
-    this.#requests.abandon();
+    this.#requests.abandon(this.#guard.standing === "fenced" ? "fenced" : "stopping");
     this.#transport.close(() => this.#options.storage.close(done));
   }
 }

@@ -9,26 +9,24 @@ import { resolve } from "node:path";
 import { type Random, SeededRandom } from "../raft/index.ts";
 import {
   type DirectoryLock,
-  type DurableStorage,
   lockDirectory,
   NodeFileSystem,
   openStorage,
   type StorageReport,
+  setAside,
 } from "../storage/index.ts";
 import { formatHostPort } from "./address.ts";
-import { SystemClock, wallTimeMs } from "./clock.ts";
+import { SystemClock } from "./clock.ts";
 import { clusterIdOf } from "./cluster-id.ts";
 import type { ServerConfig } from "./config.ts";
+import { GatewaySwitch } from "./gateway-switch.ts";
 import { createApp, createHttpServer, type HttpServer } from "./http/index.ts";
-import { isSupportedCommand, type KvResult, KvStateMachine } from "./kv/index.ts";
-import { KvGateway } from "./kv-gateway.ts";
 import type { Logger } from "./logger.ts";
-import { HttpTransport, type TransportEvents, type TransportNotice } from "./peer/index.ts";
-import type { MembershipView } from "./replica/options.ts";
-import { Replica } from "./replica.ts";
+import type { NodeContext, Phase } from "./phase.ts";
+import { openOrSurvey, repair } from "./repairing.ts";
+import type { Divergence } from "./replica/state-guard.ts";
+import { GRACE_MS, randomIdentifier, serve } from "./serving.ts";
 
-/** How long a stop waits for what is under way. */
-const GRACE_MS = 4_000;
 /** A cluster that was only tried out should not have written many zeros. */
 const FIRST_SEGMENT_BYTES = 1024 * 1024;
 
@@ -44,7 +42,7 @@ export interface RunningServer {
   stop(done: () => void): void;
 }
 
-/** Resolves when clients are being served; rejects when the node must not start. */
+/** Resolves when clients are being answered; rejects when the node must not start. */
 export async function startServer(
   config: ServerConfig,
   surroundings: ServerSurroundings,
@@ -53,27 +51,9 @@ export async function startServer(
   const directory = resolve(config.dataDirectory);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const lock = await lockDirectory({ directory, host: hostname(), onCompromised: fail });
-  const clock = new SystemClock();
-  const storage = openDataDirectory(config, directory, clock, surroundings);
-  const machine = new KvStateMachine();
-  const { transport, replica } = joinParts(config, { clock, storage, machine, log });
-  const gateway = new KvGateway(replica, machine, storage);
-  const app = createApp({
-    gateway,
-    logger: log,
-    version: surroundings.version,
-    valueBytesMax: config.valueBytesMax,
-  });
-  const http = createHttpServer({
-    app,
-    clock,
-    logger: log,
-    bindAddress: config.listen.host,
-    allowedHosts: config.allowedHosts,
-    bodyBytesMax: config.valueBytesMax,
-    socketsMax: config.maxConnections,
-  });
-  await completion((done) => transport.listen(done));
+  const phases = new Phases(contextOf(config, directory, surroundings));
+  const http = createClientPort(config, surroundings, phases.gateway);
+  await completion((done) => phases.listen(done));
   await completion((done) => http.listen(config.listen.port, done));
   log.info(
     {
@@ -82,35 +62,114 @@ export async function startServer(
       data: directory,
       members: config.members.length,
     },
-    "serving",
+    phases.isServing ? "serving" : "listening; serving once the log is repaired",
   );
-  return { stop: (done) => stop({ http, replica, lock }, done) };
+  return { stop: (done) => stop({ http, phases, lock }, done) };
+}
+
+/** Serving, at once, after a repair, or anew; each phase ends before the next begins. */
+class Phases {
+  readonly gateway: GatewaySwitch;
+  readonly #context: NodeContext;
+  #current: Phase;
+  #isClosing = false;
+  #hasReseeded = false;
+
+  constructor(context: NodeContext) {
+    this.#context = context;
+    const opened = openOrSurvey(context.storage, { members: context.config.members });
+    this.#current =
+      opened.kind === "whole"
+        ? serve(context, opened.storage, this.#diverged)
+        : repair(context, opened.survey, () => this.#serve());
+    this.gateway = new GatewaySwitch(this.#current.gateway);
+  }
+
+  get isServing(): boolean {
+    return this.gateway.status().state !== "repairing";
+  }
+
+  listen(done: (error: Error | undefined) => void): void {
+    this.#current.listen(done);
+  }
+
+  close(done: () => void): void {
+    this.#isClosing = true;
+    this.#current.close(done);
+  }
+
+  #serve(): void {
+    if (this.#isClosing) return;
+    const storage = openStorage(this.#context.storage);
+    // What a repair that was exact has replaced is needed by nobody.
+    if (!storage.isRecovering) storage.markWhole(() => {});
+    this.#current = serve(this.#context, storage, this.#diverged);
+    this.gateway.use(this.#current.gateway);
+    this.#current.listen((error) => {
+      if (error !== undefined) this.#context.fail(error);
+      else this.#context.log.info({}, "serving");
+    });
+  }
+
+  /**
+   * Begins again with nothing, as a member that recovers. Only once: a process that diverges again
+   * computes something else than the others, and would for ever disturb them by starting over.
+   */
+  readonly #diverged = ({ index }: Divergence): void => {
+    const { log, storage } = this.#context;
+    if (this.#isClosing) return;
+    if (this.#hasReseeded) {
+      log.error({ index }, "this state differs again since the process started: staying fenced");
+      return;
+    }
+    this.#hasReseeded = true;
+    setAside(storage);
+    log.warn({ index }, "set the state aside as evidence; asking the leader for its state");
+    this.#serve();
+  };
+}
+
+function createClientPort(
+  config: ServerConfig,
+  { log, version }: ServerSurroundings,
+  gateway: GatewaySwitch,
+): HttpServer {
+  const { valueBytesMax } = config;
+  return createHttpServer({
+    app: createApp({ gateway, logger: log, version, valueBytesMax }),
+    clock: new SystemClock(),
+    logger: log,
+    bindAddress: config.listen.host,
+    allowedHosts: config.allowedHosts,
+    bodyBytesMax: valueBytesMax,
+    socketsMax: config.maxConnections,
+  });
 }
 
 interface Running {
   readonly http: HttpServer;
-  readonly replica: Replica<KvResult>;
+  readonly phases: Phases;
   readonly lock: DirectoryLock;
 }
 
 /** New requests stop first, so that what is under way can end; then leadership moves on. */
-function stop({ http, replica, lock }: Running, done: () => void): void {
+function stop({ http, phases, lock }: Running, done: () => void): void {
   let left = 2;
   const oneDone = () => {
     left--;
     if (left === 0) lock.release().then(done, done);
   };
   http.drain(GRACE_MS, oneDone);
-  replica.close(GRACE_MS, oneDone);
+  phases.close(oneDone);
 }
 
-function openDataDirectory(
+function contextOf(
   config: ServerConfig,
   directory: string,
-  clock: SystemClock,
   { log, fail }: ServerSurroundings,
-): DurableStorage {
-  return openStorage({
+): NodeContext {
+  const clock = new SystemClock();
+  const storage = {
     directory,
     fileSystem: new NodeFileSystem(),
     clock,
@@ -121,62 +180,9 @@ function openDataDirectory(
       Math.min(bytes, config.segmentBytes),
     ),
     onFailure: fail,
-    onReport: (report) => logReport(log, report),
-  });
-}
-
-interface Parts {
-  readonly clock: SystemClock;
-  readonly storage: DurableStorage;
-  readonly machine: KvStateMachine;
-  readonly log: Logger;
-}
-
-/** The replica and its transport know each other; the transport is made by the replica. */
-function joinParts(config: ServerConfig, { clock, storage, machine, log }: Parts) {
-  const random = seededRandom();
-  const opened: { transport?: HttpTransport } = {};
-  const openTransport = (events: TransportEvents, member: MembershipView): HttpTransport => {
-    const { clusterId, nodeId, incarnation } = storage.identity;
-    opened.transport = new HttpTransport({
-      self: {
-        clusterId,
-        id: nodeId,
-        incarnation,
-        peerAddress: formatHostPort(config.peerListen),
-      },
-      clock,
-      random,
-      events,
-      snapshots: storage,
-      membership: (id, from) => member.checkMember(id, from),
-      isFresh: () => member.isFresh,
-      notice: (notice) => logNotice(log, notice),
-    });
-    return opened.transport;
+    onReport: (report: StorageReport) => logReport(log, report),
   };
-  const replica = new Replica<KvResult>({
-    initialConfiguration: { members: config.members },
-    initialTime: wallTimeMs(),
-    processIncarnation: randomIdentifier(),
-    timing: config.timing,
-    snapshots: config.snapshots,
-    clock,
-    random,
-    storage,
-    machine,
-    acceptsCommand: isSupportedCommand,
-    openTransport,
-    log,
-  });
-  const { transport } = opened;
-  if (transport === undefined) throw new Error("the replica opens its transport");
-  return { transport, replica };
-}
-
-/** 48 random bits: never 0, and safe as an integer. */
-function randomIdentifier(): number {
-  return randomBytes(6).readUIntBE(0, 6) || 1;
+  return { config, clock, random: seededRandom(), log, storage, fail };
 }
 
 function seededRandom(): Random {
@@ -210,11 +216,4 @@ function logReport(log: Logger, report: StorageReport): void {
       log.info({}, "room for the log again: taking writes");
       return;
   }
-}
-
-function logNotice(log: Logger, notice: TransportNotice): void {
-  const { kind, id, reason } = notice;
-  if (kind === "refused") log.warn({ peer: id, reason }, "a member refuses our calls");
-  else if (kind === "link-lost") log.info({ peer: id, reason }, "lost the link to a member");
-  else log.warn({ peer: id, reason }, "ended a connection that broke the protocol");
 }

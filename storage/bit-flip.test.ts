@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SeededRandom } from "../raft/index.ts";
 import { CorruptionError } from "./errors.ts";
-import { HARD_STATE_FILE } from "./hard-state-file.ts";
+import { HARD_STATE_FILE, readHardStateFile } from "./hard-state-file.ts";
 import { IDENTITY_FILE } from "./identity-file.ts";
+import type { StorageReport } from "./report.ts";
 import { classifySector } from "./sector.ts";
 import { type SegmentHeader, segmentSequence } from "./segment-header.ts";
 import { scanSegment, scanSegmentHeader } from "./segment-scan.ts";
@@ -128,7 +129,24 @@ test("every bit of a snapshot is covered", () => {
   }
 });
 
-test("every bit of the hard-state file is found and mended from the other copy and the log", () => {
+test("every bit of the hard-state file is covered, and the other copy has what is needed", () => {
+  const run = smallLife();
+  const identity = run.storage.identity;
+  const disk = run.fileSystem.restart("nothing", new SeededRandom(1));
+  const path = `${DIRECTORY}/${HARD_STATE_FILE}`;
+  for (let bit = 0; bit < 8192 * 8; bit += 1) {
+    disk.flipBit(path, bit);
+    const reports: StorageReport[] = [];
+    const stored = readHardStateFile(disk, DIRECTORY, identity, (report) => reports.push(report));
+    disk.flipBit(path, bit);
+    assert.equal(reports.length, 1, `bit ${bit} was not noticed`);
+    assert.equal(stored?.hardState.term, 1, `bit ${bit}`);
+    assert.equal(stored?.hardState.vote, 1, `bit ${bit}`);
+    assert.equal(stored?.standing, "whole", `bit ${bit}`);
+  }
+});
+
+test("a damaged copy of the hard state is mended at the next start", () => {
   const run = smallLife();
   const path = `${DIRECTORY}/${HARD_STATE_FILE}`;
   const expected = run.model.last.entries.length;

@@ -52,6 +52,11 @@ export interface Storage {
   readonly identity: Identity;
   readonly restored: RestoredState;
   readonly statistics: StorageStatistics;
+  /**
+   * Part of what was durable is gone: nothing this node says may count before it is whole again.
+   * Durable itself, until `markWhole`.
+   */
+  readonly isRecovering: boolean;
   /** The newest durable snapshot; undefined before the first. */
   readonly snapshot: SnapshotDescription | undefined;
 
@@ -95,6 +100,12 @@ export interface Storage {
 
   /** Lets log before `through` go, by whole segments; through <= newest snapshot's index. */
   compact(through: LogIndex): void;
+
+  /**
+   * Ends recovering: `done` when that is durable. Also removes what a repair replaced and kept as
+   * evidence, so it may be called by a node that was whole all along.
+   */
+  markWhole(done: () => void): void;
 
   close(done: () => void): void;
 }

@@ -9,6 +9,8 @@ import { SimulatedFileSystem } from "./testing/simulated-file-system.ts";
 
 const KEEPS: readonly CrashKeeps[] = ["everything", "nothing", "prefix", "subset", "zeros"];
 const SEEDS_PER_MODE = 2;
+/** Few operations, and what each leaves behind has many shapes. */
+const FIRST_BOOT_SEEDS = 20;
 const donated = donateSnapshot(40, 3);
 
 function countCalls(seed: number): number {
@@ -81,4 +83,25 @@ test("a crash at every operation loses nothing acknowledged and never stops reco
     }
   }
   assert.ok(recoveries > 500, `${recoveries} recoveries over ${calls} operations`);
+});
+
+test("a crash at every operation of the first boot leaves a directory that can start", () => {
+  const plain = new ScriptedRun(new SimulatedFileSystem(), 1);
+  plain.step(() => plain.open());
+  for (let crashAt = 1; crashAt <= plain.fileSystem.calls; crashAt += 1) {
+    for (const keeps of KEEPS) {
+      for (let seed = 1; seed <= FIRST_BOOT_SEEDS; seed += 1) {
+        const run = new ScriptedRun(new SimulatedFileSystem({ crashAt }), seed);
+        run.step(() => run.open());
+        const context = `crash at ${run.fileSystem.trace.at(-1)}, ${keeps}, seed ${seed}`;
+        const after = run.fileSystem.restart(keeps, new SeededRandom(seed * 1000 + crashAt));
+        const next = new ScriptedRun(after, seed, run.model);
+        try {
+          next.recover(context);
+        } catch (error) {
+          throw new Error(`${context}: ${String(error)}`, { cause: error });
+        }
+      }
+    }
+  }
 });

@@ -3,16 +3,14 @@
  * it names identities, so that lost entries can be fetched from a peer by (index, term).
  */
 import type { EntryId } from "../raft/index.ts";
-import { BATCH_HEADER_BYTES, decodeBatchHeader } from "./batch-codec.ts";
-import { checksum } from "./checksum.ts";
-import { decodeEntryHeader, ENTRY_HEADER_BYTES } from "./entry-codec.ts";
+import { decodeBatchHeader } from "./batch-codec.ts";
 import {
   type DamagedEntries,
   MalformedError,
   NO_DAMAGED_ENTRIES,
   UnsupportedFormatError,
 } from "./errors.ts";
-import { scanEntryRecords } from "./record-codec.ts";
+import { salvageBatch } from "./salvage.ts";
 import { classifySector, gatherPayload, SECTOR_BYTES } from "./sector.ts";
 
 /** `count` is a hint: the sectors of the batch that are whole say how many there are. */
@@ -51,15 +49,15 @@ function describe(bytes: Buffer, batchAt: number, count: number, segment: number
   const head = headIsWhole ? decodeBatchHeader(payload) : undefined;
   const lost: EntryId[] = [];
   const readable: EntryId[] = [];
-  scanEntryRecords(payload.subarray(BATCH_HEADER_BYTES), (from, to) => {
-    const encoded = payload.subarray(BATCH_HEADER_BYTES + from, BATCH_HEADER_BYTES + to);
-    const header = decodeEntryHeader(encoded);
-    if (header === undefined) return;
-    const id = { term: header.term, index: header.index };
-    const whole = checksum(encoded.subarray(ENTRY_HEADER_BYTES)) === header.payloadChecksum;
-    (whole ? readable : lost).push(id);
-  });
+  for (const piece of salvageBatch(payload)) {
+    if (piece.kind === "lost") lost.push(idOf(piece.lost));
+    if (piece.kind === "entry") readable.push(idOf(piece.entry));
+  }
   const firstIndex = head?.firstIndex ?? 0;
   const lastIndex = head?.lastIndex ?? 0;
   return { lost, readable, firstIndex, lastIndex };
+}
+
+function idOf({ index, term }: EntryId): EntryId {
+  return { term, index };
 }

@@ -14,15 +14,18 @@
  * Promises are used here: this runs once, before there is a loop whose order matters.
  */
 import {
+  closeSync,
+  constants,
   existsSync,
+  ftruncateSync,
+  openSync,
   readFileSync,
   readlinkSync,
   realpathSync,
-  renameSync,
   rmdirSync,
   rmSync,
   statSync,
-  writeFileSync,
+  writeSync,
 } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
@@ -159,11 +162,29 @@ interface Owner {
   readonly startTime: string;
 }
 
+/**
+ * Over the one before, so that a restart needs no space on a full disk. Half an owner is none that
+ * can be judged, and so is one for whom there was no space: then only the lock's age counts.
+ */
 function writeOwner(directory: string, host: string): void {
   const path = join(directory, OWNER);
   const owner = { ...here(host), pid: process.pid, startTime: startTimeOf(process.pid) ?? "" };
-  writeFileSync(`${path}.tmp`, JSON.stringify(owner), { mode: 0o600 });
-  renameSync(`${path}.tmp`, path);
+  const bytes = Buffer.from(JSON.stringify(owner));
+  const file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+  try {
+    writeSync(file, bytes, 0, bytes.length, 0);
+    ftruncateSync(file, bytes.length);
+  } catch (error) {
+    rmSync(path);
+    if (!isFull(error)) throw error;
+  } finally {
+    closeSync(file);
+  }
+}
+
+function isFull(error: unknown): boolean {
+  if (!(error instanceof Error && "code" in error)) return false;
+  return error.code === "ENOSPC" || error.code === "EDQUOT";
 }
 
 /** Undefined when there is none that can be read: then only age can tell. */

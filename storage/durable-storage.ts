@@ -21,6 +21,7 @@ import type {
 import type { EntryChain } from "./entry-chain.ts";
 import { encodeEntry, previousOf } from "./entry-codec.ts";
 import { CorruptionError, StorageFailedError } from "./errors.ts";
+import { dropEvidence } from "./evidence.ts";
 import type { FileSystem } from "./file-system.ts";
 import type { HardStateFile } from "./hard-state-file.ts";
 import type { IdentityExpectation } from "./identity-file.ts";
@@ -49,7 +50,7 @@ export interface StorageOptions extends IdentityExpectation {
 
 const MIB = 1024 * 1024;
 const DEFAULT_SEGMENT_BYTES: readonly number[] = [MIB, MIB, 16 * MIB, 16 * MIB, 64 * MIB];
-const DEFAULT_BATCH_BYTES = MIB;
+export const DEFAULT_BATCH_BYTES = MIB;
 const DEFAULT_IDLE_MARK_MS = 50;
 
 /** Recovers what the directory holds and is ready to go on; throws what it can not repair. */
@@ -118,6 +119,10 @@ export class DurableStorage implements Storage {
 
   get snapshot(): SnapshotDescription | undefined {
     return this.#snapshots.newest?.description;
+  }
+
+  get isRecovering(): boolean {
+    return this.#hardStateFile.isRecovering;
   }
 
   readSnapshot(onChunk: (bytes: Uint8Array) => void): void {
@@ -202,6 +207,19 @@ export class DurableStorage implements Storage {
     const dropped = this.#wal.dropThrough(through);
     this.#chain.dropBefore(through);
     if (dropped.length > 0) this.#pool.retire(dropped);
+  }
+
+  /** The evidence goes last: what can not be removed now is replaced by the next repair's. */
+  markWhole(done: () => void): void {
+    if (this.#failed) return;
+    const { fileSystem, directory } = this.#options;
+    const marked = (): void => {
+      dropEvidence(fileSystem, directory, "damaged", () => {
+        if (!this.#failed) done();
+      });
+    };
+    if (this.isRecovering) this.#hardStateFile.markWhole(marked);
+    else marked();
   }
 
   close(done: () => void): void {

@@ -2,11 +2,12 @@
  * Term and vote in a file of their own, beside their records in the log (Figure 2; both must be
  * durable before a vote leaves). Two slots on pages of their own are written in turn, so that one
  * is whole at every instant. A slot also names the newest log segment that has begun: a segment
- * file that vanished whole would leave no other trace.
+ * file that vanished whole would leave no other trace. And it holds the node's standing, so that
+ * a node which lost part of its log and the term it must not speak for are one durable fact.
  *
  *   0 CRC over bytes 4 to 4095 (4)   4 format version (4)   8 slot sequence (8)
  *  16 term (8)   24 vote (8)   32 commit index (8)   40 newest segment (8)
- *  48 node id (8)   56 incarnation (8)   64 zero to the end of the page
+ *  48 node id (8)   56 incarnation (8)   64 standing (4)   68 zero to the end of the page
  */
 import type { HardState } from "../raft/index.ts";
 import { getUint32, getUint64, putUint32, putUint64 } from "./bytes.ts";
@@ -18,7 +19,8 @@ import {
   IdentityMismatchError,
   UnsupportedFormatError,
 } from "./errors.ts";
-import { type File, type FileSystem, readFileSync, replaceFileSync } from "./file-system.ts";
+import { type File, type FileSystem, replaceFileSync } from "./file-system.ts";
+import { readPagesSync } from "./page-read.ts";
 import type { StorageReport } from "./report.ts";
 import { PAGE_BYTES } from "./sector.ts";
 
@@ -28,13 +30,23 @@ const SLOTS = 2;
 
 export const INITIAL_HARD_STATE: HardState = { term: 0, vote: 0, commitIndex: 0 };
 
+/**
+ * "recovering": part of what was durable is gone, and with it perhaps a promise; nothing this node
+ * says counts until its leader has made it whole. "emptying": snapshots and log are being set
+ * aside, after which the node is recovering.
+ */
+export type Standing = "whole" | "recovering" | "emptying";
+
+const STANDINGS: readonly Standing[] = ["whole", "recovering", "emptying"];
+
 export interface HardStateSlot {
   readonly hardState: HardState;
   readonly newestSegment: number;
 }
 
-interface StoredSlot extends HardStateSlot {
+export interface StoredSlot extends HardStateSlot {
   readonly sequence: number;
+  readonly standing: Standing;
 }
 
 /** What stands in the file, or undefined when there is no file. */
@@ -46,7 +58,7 @@ export function readHardStateFile(
 ): StoredSlot | undefined {
   if (!fileSystem.listSync(directory).includes(HARD_STATE_FILE)) return undefined;
   const path = `${directory}/${HARD_STATE_FILE}`;
-  const bytes = readFileSync(fileSystem, path);
+  const { bytes } = readPagesSync(fileSystem, path);
   let newest: StoredSlot | undefined;
   const bad: number[] = [];
   for (let slot = 0; slot < SLOTS; slot += 1) {
@@ -69,6 +81,7 @@ function encodeSlot(slot: StoredSlot, identity: Identity): Buffer {
   putUint64(page, 40, slot.newestSegment);
   putUint64(page, 48, identity.nodeId);
   putUint64(page, 56, identity.incarnation);
+  putUint32(page, 64, STANDINGS.indexOf(slot.standing));
   putUint32(page, 0, checksum(page.subarray(4)));
   return page;
 }
@@ -84,7 +97,9 @@ function decodeSlot(page: Uint8Array, identity: Identity): StoredSlot | undefine
   }
   const term = getUint64(page, 16);
   const hardState = { term, vote: getUint64(page, 24), commitIndex: getUint64(page, 32) };
-  return { sequence: getUint64(page, 8), hardState, newestSegment: getUint64(page, 40) };
+  const standing = STANDINGS[getUint32(page, 64)];
+  if (standing === undefined) throw new UnsupportedFormatError("standing", getUint32(page, 64));
+  return { sequence: getUint64(page, 8), hardState, newestSegment: getUint64(page, 40), standing };
 }
 
 export class HardStateFile {
@@ -92,6 +107,9 @@ export class HardStateFile {
   readonly #file: File;
   readonly #onFailure: (error: FileSystemError) => void;
   #sequence: number;
+  #standing: Standing;
+  /** What was written, or asked to be written, last. */
+  #latest: HardStateSlot;
   #writing = false;
   /** The newest of what came while a write was on its way; older ones need no write any more. */
   #waiting: HardStateSlot | undefined;
@@ -103,14 +121,16 @@ export class HardStateFile {
     fileSystem: FileSystem,
     directory: string,
     identity: Identity,
-    stored: { readonly sequence: number } | undefined,
+    stored: StoredSlot | undefined,
     onFailure: (error: FileSystemError) => void,
   ) {
     this.#identity = identity;
     this.#onFailure = onFailure;
     this.#sequence = stored?.sequence ?? 1;
+    this.#standing = stored?.standing ?? "whole";
+    this.#latest = stored ?? { hardState: INITIAL_HARD_STATE, newestSegment: 0 };
     if (stored === undefined) {
-      const slot = { hardState: INITIAL_HARD_STATE, newestSegment: 0, sequence: 1 };
+      const slot = { ...this.#latest, standing: this.#standing, sequence: 1 };
       const page = encodeSlot(slot, identity);
       replaceFileSync(fileSystem, directory, HARD_STATE_FILE, Buffer.concat([page, page]));
     }
@@ -122,8 +142,14 @@ export class HardStateFile {
     return this.#writes;
   }
 
+  get isRecovering(): boolean {
+    return this.#standing === "recovering";
+  }
+
   /** Makes both slots whole and equal, one after the other: one is whole at every instant. */
-  repairSync(slot: HardStateSlot): void {
+  repairSync(slot: HardStateSlot, standing = this.#standing): void {
+    this.#standing = standing;
+    this.#latest = slot;
     for (let i = 0; i < SLOTS; i += 1) {
       const { page, offset } = this.#next(slot);
       this.#file.writeSync(page, offset);
@@ -132,13 +158,24 @@ export class HardStateFile {
 
   /** `done` when this slot, or a newer one, is durable. */
   write(slot: HardStateSlot, done: () => void): void {
+    this.#latest = slot;
     this.#waiting = slot;
     this.#waitingDone.push(done);
     if (!this.#writing) this.#writeWaiting();
   }
 
+  /** Ends recovering in both slots: neither may say otherwise when the other one is lost. */
+  markWhole(done: () => void): void {
+    this.#standing = "whole";
+    this.write(this.#latest, () => this.write(this.#latest, done));
+  }
+
   close(done: () => void): void {
     this.#file.close(() => done());
+  }
+
+  closeSync(): void {
+    this.#file.closeSync();
   }
 
   #writeWaiting(): void {
@@ -162,7 +199,9 @@ export class HardStateFile {
 
   #next(slot: HardStateSlot): { readonly page: Buffer; readonly offset: number } {
     this.#sequence += 1;
-    const page = encodeSlot({ ...slot, sequence: this.#sequence }, this.#identity);
+    const { hardState, newestSegment } = slot;
+    const stored = { hardState, newestSegment, sequence: this.#sequence, standing: this.#standing };
+    const page = encodeSlot(stored, this.#identity);
     return { page, offset: (this.#sequence % SLOTS) * PAGE_BYTES };
   }
 }

@@ -79,3 +79,20 @@ test("a commit index alone is no reason to sync, and goes with the next write", 
   next.open();
   assert.equal(next.storage.restored.hardState.commitIndex, 3);
 });
+
+test("a copy that the disk can not read is damaged like any other", () => {
+  const run = new ScriptedRun(new SimulatedFileSystem(), 1);
+  run.step(() => run.open());
+  run.step(() => run.vote(5, 3));
+  const path = `${DIRECTORY}/${HARD_STATE_FILE}`;
+  for (const slot of [0, 1]) {
+    const next = new ScriptedRun(run.fileSystem.restart("nothing", new SeededRandom(1)), 1);
+    next.fileSystem.breakReads(path, 4096 * slot, 4096);
+    next.open();
+    assert.equal(next.storage.restored.hardState.term, 5);
+    assert.ok(next.reports.some((report) => report.kind === "hard-state-slot-repaired"));
+  }
+  const both = new ScriptedRun(run.fileSystem.restart("nothing", new SeededRandom(1)), 1);
+  both.fileSystem.breakReads(path, 0, 8192);
+  assert.throws(() => both.open(), { code: "hard-state-lost" });
+});

@@ -7,6 +7,7 @@ import { checksum } from "./checksum.ts";
 import type { Identity } from "./contract.ts";
 import { CorruptionError, IdentityMismatchError, UnsupportedFormatError } from "./errors.ts";
 import { type FileSystem, readFileSync, replaceFileSync } from "./file-system.ts";
+import { readOrDamage } from "./page-read.ts";
 
 export const IDENTITY_FILE = "identity";
 const FORMAT_VERSION = 1;
@@ -35,12 +36,8 @@ export function openIdentity(
   isOurs: (name: string) => boolean,
 ): Identity {
   const names = fileSystem.listSync(directory);
+  if (names.includes(IDENTITY_FILE)) return readIdentity(fileSystem, directory, expected);
   const path = `${directory}/${IDENTITY_FILE}`;
-  if (names.includes(IDENTITY_FILE)) {
-    const identity = decodeIdentity(readFileSync(fileSystem, path), path);
-    checkIdentity(identity, expected, path);
-    return identity;
-  }
   const stray = names.find(isOurs);
   if (stray !== undefined) {
     throw new CorruptionError(path, 0, `the identity is missing, though ${stray} exists`);
@@ -48,6 +45,19 @@ export function openIdentity(
   const { clusterId, nodeId } = expected;
   const identity = { clusterId, nodeId, incarnation: expected.mintIncarnation() };
   replaceFileSync(fileSystem, directory, IDENTITY_FILE, encodeIdentity(identity));
+  return identity;
+}
+
+/** Reads the identity of a directory that must have one. */
+export function readIdentity(
+  fileSystem: FileSystem,
+  directory: string,
+  expected: IdentityExpectation,
+): Identity {
+  const path = `${directory}/${IDENTITY_FILE}`;
+  const bytes = readOrDamage(path, () => readFileSync(fileSystem, path));
+  const identity = decodeIdentity(bytes, path);
+  checkIdentity(identity, expected, path);
   return identity;
 }
 

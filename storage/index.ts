@@ -1,6 +1,7 @@
 /** The only door of storage/. */
 export { checksum } from "./checksum.ts";
 export type * from "./contract.ts";
+export { surveyDamage } from "./damage-survey.ts";
 export {
   type DirectoryLock,
   type DirectoryLockOptions,
@@ -17,8 +18,12 @@ export {
   entryChecksum,
   NO_PREVIOUS_ENTRY,
   type PreviousEntry,
+  previousOf,
 } from "./entry-codec.ts";
 export * from "./errors.ts";
 export type { Done, File, FileSystem, OpenOptions } from "./file-system.ts";
 export { NodeFileSystem } from "./node-file-system.ts";
+export { openRepairSnapshot, rebuildLog, receiveRepairSnapshot } from "./rebuild.ts";
+export type * from "./repair-contract.ts";
 export type { StorageReport } from "./report.ts";
+export { setAside } from "./set-aside.ts";

@@ -13,6 +13,7 @@ import { EntryChain } from "./entry-chain.ts";
 import { previousOf } from "./entry-codec.ts";
 import { CorruptionError, IdentityMismatchError, MalformedError } from "./errors.ts";
 import { type FileSystem, readFileSync } from "./file-system.ts";
+import { readOrDamage } from "./page-read.ts";
 import { decodeRecords, type LogRecord, type LogStart } from "./record-codec.ts";
 import type { StorageReport } from "./report.ts";
 import { PAGE_BYTES } from "./sector.ts";
@@ -231,18 +232,25 @@ class LogRecovery {
 
   /** The bytes of a segment until the next one is read: a scan copies what it keeps. */
   #read(sequence: number): Buffer {
-    return readFileSync(this.#options.fileSystem, this.#path(sequence), (byteLength) => {
-      if (this.#scratch.length < byteLength) this.#scratch = Buffer.allocUnsafeSlow(byteLength);
-      return this.#scratch.subarray(0, byteLength);
-    });
+    const path = this.#path(sequence);
+    return readOrDamage(path, () =>
+      readFileSync(this.#options.fileSystem, path, (byteLength) => {
+        if (this.#scratch.length < byteLength) this.#scratch = Buffer.allocUnsafeSlow(byteLength);
+        return this.#scratch.subarray(0, byteLength);
+      }),
+    );
   }
 
   /** The first page only: the rest is read when its turn comes. */
   #readHeader(sequence: number): Buffer {
-    const file = this.#options.fileSystem.openSync(this.#path(sequence), { access: "read" });
+    const path = this.#path(sequence);
+    const file = this.#options.fileSystem.openSync(path, { access: "read" });
     try {
       const page = Buffer.alloc(PAGE_BYTES);
-      return page.subarray(0, file.readSync(page, 0));
+      return page.subarray(
+        0,
+        readOrDamage(path, () => file.readSync(page, 0)),
+      );
     } finally {
       file.closeSync();
     }

@@ -103,20 +103,22 @@ function decodeRecord(kind: number, body: Uint8Array): LogRecord {
   }
 }
 
-/** Finds the entry records of a batch whose bytes are partly damaged; stops where lengths fail. */
-export function scanEntryRecords(
+/** The length of a record that is no entry, by its header alone; undefined for anything else. */
+export function plainRecordBytes(
   bytes: Uint8Array,
-  onEntry: (from: number, to: number) => void,
-): void {
-  let at = 0;
-  while (at + RECORD_HEADER_BYTES <= bytes.length) {
-    const bodyBytes = getUint32(bytes, at + 4);
-    const from = at + RECORD_HEADER_BYTES;
-    const to = from + bodyBytes;
-    if (bodyBytes === 0 || to > bytes.length) return;
-    if (getUint8(bytes, at) === KIND_ENTRY && bodyBytes >= ENTRY_HEADER_BYTES) onEntry(from, to);
-    at = to;
+  at: number,
+): { readonly bytes: number; readonly isRestart: boolean } | undefined {
+  const kind = getUint8(bytes, at);
+  if (getUint8(bytes, at + 1) !== RECORD_VERSION || getUint16(bytes, at + 2) !== 0)
+    return undefined;
+  const bodyBytes = getUint32(bytes, at + 4);
+  if (kind === KIND_HARD_STATE && bodyBytes === HARD_STATE_BODY_BYTES) {
+    return { bytes: HARD_STATE_RECORD_BYTES, isRestart: false };
   }
+  if (kind === KIND_RESTART && bodyBytes === RESTART_BODY_BYTES) {
+    return { bytes: RECORD_HEADER_BYTES + RESTART_BODY_BYTES, isRestart: true };
+  }
+  return undefined;
 }
 
 /** Bytes an encoded entry takes as a record. */

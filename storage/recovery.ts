@@ -13,12 +13,14 @@ import {
   HardStateFile,
   INITIAL_HARD_STATE,
   readHardStateFile,
+  type StoredSlot,
 } from "./hard-state-file.ts";
 import { type IdentityExpectation, openIdentity } from "./identity-file.ts";
 import { newerHardState, type RecoveredLog, recoverLog } from "./log-recovery.ts";
 import type { LogStart } from "./record-codec.ts";
 import type { StorageReport } from "./report.ts";
 import { segmentName, segmentSequence } from "./segment-header.ts";
+import { finishSetAside } from "./set-aside.ts";
 import { parseSnapshotName, type SnapshotFile } from "./snapshot-codec.ts";
 import { listSnapshots, type StoredSnapshot, verifySnapshotSync } from "./snapshot-store.ts";
 import type { LiveSegment, WalPosition } from "./wal.ts";
@@ -53,7 +55,7 @@ export function recoverStorage(
   // What is seen now may only be in a cache: names first, then everything that rests on them.
   fileSystem.syncDirectorySync(directory);
   const identity = openIdentity(fileSystem, directory, place, isOurs);
-  const stored = readHardStateFile(fileSystem, directory, identity, onReport);
+  const stored = settledHardState(fileSystem, directory, identity, onReport);
   const newestSegment = stored?.newestSegment ?? 0;
   const log = recoverLog({ fileSystem, directory, identity, newestSegment, onReport });
   const snapshotFiles = listSnapshots(fileSystem, directory);
@@ -85,6 +87,24 @@ export function recoverStorage(
   const kept = snapshotFiles.filter((file) => file.index <= (snapshot?.file.index ?? 0));
   const { chain } = fitted;
   return { identity, restored, chain, hardStateFile, wal, segments, snapshotFiles: kept, snapshot };
+}
+
+/** Finishes first what a crash interrupted while the directory was being emptied. */
+function settledHardState(
+  fileSystem: FileSystem,
+  directory: string,
+  identity: Identity,
+  onReport: (report: StorageReport) => void,
+): StoredSlot | undefined {
+  const stored = readHardStateFile(fileSystem, directory, identity, onReport);
+  if (stored?.standing !== "emptying") return stored;
+  const file = new HardStateFile(fileSystem, directory, identity, stored, () => {});
+  try {
+    finishSetAside(fileSystem, directory, file, stored);
+  } finally {
+    file.closeSync();
+  }
+  return readHardStateFile(fileSystem, directory, identity, onReport);
 }
 
 function isOurs(name: string): boolean {
@@ -171,8 +191,8 @@ function fitLog(
     return { entries: log.entries, chain: log.entryChain, restart: undefined };
   }
   const { index, term, entryChecksum: checksum } = snapshot.description.metadata;
-  const isEmpty = log.entries.length === 0;
-  if (start.index > index && !isEmpty) throw gap(directory, start.index, index);
+  // Also an empty log: it was begun behind a snapshot that is not there any more.
+  if (start.index > index) throw gap(directory, start.index, index);
   const held = index === start.index ? start.term : log.entries[index - start.index - 1]?.term;
   const { entries, entryChain: kept } = log;
   const agrees = start.index <= index && last >= index && held === term;

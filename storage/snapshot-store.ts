@@ -13,6 +13,7 @@ import type {
 } from "./contract.ts";
 import { CorruptionError, type FileSystemError, IdentityMismatchError } from "./errors.ts";
 import type { File, FileSystem } from "./file-system.ts";
+import { readOrDamage } from "./page-read.ts";
 import { parseSnapshotName, type SnapshotFile, snapshotName } from "./snapshot-codec.ts";
 import { SnapshotParser } from "./snapshot-parser.ts";
 import { SnapshotReceiver } from "./snapshot-receiver.ts";
@@ -48,7 +49,7 @@ export function verifySnapshotSync(
   const file = fileSystem.openSync(path, { access: "read" });
   try {
     const parser = new SnapshotParser(path, () => {});
-    readSnapshotBytesSync(file, parser);
+    readOrDamage(path, () => readSnapshotBytesSync(file, parser));
     const { metadata, summary, writer } = parser.end();
     if (writer.clusterId !== identity.clusterId) {
       throw new IdentityMismatchError(`${path} is of cluster ${writer.clusterId}`);
@@ -178,8 +179,7 @@ export class SnapshotStore {
   open(): SnapshotSource | undefined {
     const newest = this.#newest;
     if (newest === undefined) return undefined;
-    const file = this.#fileSystem.openSync(this.#path(newest.file.name), { access: "read" });
-    return new OpenSnapshot(file, newest.description, newest.byteLength);
+    return openSnapshotFile(this.#fileSystem, this.#path(newest.file.name), newest);
   }
 
   /** Older ones go one by one, each durably, so that what is left is always the newest. */
@@ -210,6 +210,16 @@ export class SnapshotStore {
   #path(name: string): string {
     return `${this.#directory}/${name}`;
   }
+}
+
+/** A verified snapshot file, for sending. */
+export function openSnapshotFile(
+  fileSystem: FileSystem,
+  path: string,
+  { description, byteLength }: Pick<StoredSnapshot, "description" | "byteLength">,
+): SnapshotSource {
+  const file = fileSystem.openSync(path, { access: "read" });
+  return new OpenSnapshot(file, description, byteLength);
 }
 
 class OpenSnapshot implements SnapshotSource {

@@ -21,6 +21,12 @@ import { encodeSegmentHeader } from "./segment-header.ts";
 import type { SegmentPool } from "./segment-pool.ts";
 import { BATCH_OVERHEAD_BYTES, type GatheredBatch, type Pending, WalQueue } from "./wal-queue.ts";
 
+/**
+ * Kept back on a full disk, a quarter of a segment or so much: every election writes a page for the
+ * vote and one for its first entry, and without space for them there would be no reads either.
+ */
+const RESERVE_BYTES_MIN = 12 * PAGE_BYTES;
+
 /** A sealed segment, or the present one: what compaction has to know. */
 export interface LiveSegment {
   readonly sequence: number;
@@ -146,7 +152,7 @@ export class Wal {
     if (!pool.isStarved) return true;
     const waiting = this.#queue.waitingBytes(Number.MAX_SAFE_INTEGER);
     const prepared = Math.max(0, pool.preparedBytes - PAGE_BYTES);
-    const reserve = 2 * PAGE_BYTES;
+    const reserve = Math.max(RESERVE_BYTES_MIN, this.#present().segmentBytes / 4);
     return batchFileBytes(bytes + waiting + reserve) <= this.#roomBytes() + prepared;
   }
 

@@ -9,10 +9,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { listResponseSchema, recordSchema } from "../clients/contract.ts";
 import { KvClient } from "../clients/index.ts";
-import { type Cluster, createCluster } from "../loadtest/cluster.ts";
+import { type Cluster, type ClusterOptions, createCluster } from "../loadtest/cluster.ts";
 import { until } from "../loadtest/until.ts";
 
-export type { Cluster } from "../loadtest/cluster.ts";
+export type { Cluster, ClusterNode } from "../loadtest/cluster.ts";
 export { NeverHappenedError, until } from "../loadtest/until.ts";
 
 export const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -22,15 +22,12 @@ const COMPILED = ["raft", "storage", "server", "clients"];
 /** How long a test waits for something that takes well under a second on an idle machine. */
 export const PATIENCE_MS = 20_000;
 
-export interface TestClusterOptions {
-  readonly nodes: number;
-  readonly flags?: readonly string[];
-}
+export type TestClusterOptions = Omit<ClusterOptions, "script">;
 
 /** All nodes are starting; none need be ready. */
-export async function startCluster({ nodes, flags = [] }: TestClusterOptions): Promise<Cluster> {
+export async function startCluster(options: TestClusterOptions): Promise<Cluster> {
   buildWhenStale();
-  const cluster = await createCluster({ script: SERVER, nodes, flags });
+  const cluster = await createCluster({ ...options, script: SERVER });
   cluster.startAll();
   return cluster;
 }

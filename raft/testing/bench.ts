@@ -109,6 +109,7 @@ export class Bench {
       inflightBytesMax: 4 * 1024 * 1024,
       uncommittedBytesMax: 64 * 1024 * 1024,
       canVote: true,
+      isRecovering: false,
       ...options.config,
     };
     validateRaftConfig(config);
@@ -160,15 +161,15 @@ export class Bench {
     this.work();
   }
 
-  receive(from: NodeId, term: Term, message: Message): void {
-    this.node.step({ group: 0, from, to: this.#id, term, message }, this.nowMs);
+  receive(from: NodeId, term: Term, message: Message, isRecovering = false): void {
+    this.node.step({ group: 0, from, to: this.#id, term, isRecovering, message }, this.nowMs);
     this.work();
   }
 
   /** As `receive`, and returns what left because of it. */
-  answer(from: NodeId, term: Term, message: Message): readonly Envelope[] {
+  answer(from: NodeId, term: Term, message: Message, isRecovering = false): readonly Envelope[] {
     this.sent = [];
-    this.receive(from, term, message);
+    this.receive(from, term, message, isRecovering);
     return this.take();
   }
 
@@ -227,12 +228,15 @@ export class Bench {
   }
 
   /** An acknowledgement of everything up to `matchIndex`. */
-  accept(from: NodeId, matchIndex: LogIndex): void {
-    this.receive(from, this.node.term, {
-      kind: "append-entries-response",
-      result: "accepted",
-      matchIndex,
-    });
+  accept(from: NodeId, matchIndex: LogIndex, isRecovering = false): void {
+    const message = { kind: "append-entries-response", result: "accepted", matchIndex } as const;
+    this.receive(from, this.node.term, message, isRecovering);
+  }
+
+  /** The host has removed its mark. */
+  whole(): void {
+    this.node.whole();
+    this.work();
   }
 
   /** Leads and has its noop committed by `voters`. */

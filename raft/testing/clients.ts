@@ -6,6 +6,7 @@ import type { SeededRandom } from "../random.ts";
 import { type Cluster, member } from "./cluster.ts";
 import { chance, pick } from "./dice.ts";
 import type { Host } from "./host.ts";
+import { changeFollowsOwnCommit } from "./invariants.ts";
 import type { Plan } from "./plan.ts";
 
 const TWO_LEADERS_CHECK_MS = 5;
@@ -96,7 +97,10 @@ export class Clients {
           ? ({ kind: "promote", id } as const)
           : ({ kind: "remove", id } as const);
     const proposed = this.#cluster.ask(host, (node, now) => node.proposeConfChange(change, now));
-    if (proposed?.kind === "appended") this.#cluster.coverage.count(`${change.kind} appended`);
+    if (proposed?.kind === "appended") {
+      changeFollowsOwnCommit(host);
+      this.#cluster.coverage.count(`${change.kind} appended`);
+    }
     if (proposed?.kind === "refused") this.#cluster.coverage.count("conf-change refused");
   }
 

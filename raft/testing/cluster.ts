@@ -241,7 +241,24 @@ export class Cluster implements HostOwner {
 
   changed(host: Host, ready: Ready): void {
     this.#note(() => `${host.id} ${formatReady(ready)}`);
-    if (ready.softState?.role === "leader") this.coverage.count("election won");
+    if (ready.softState?.role !== "leader") return;
+    this.coverage.count("election won");
+    const { election } = host.node.status();
+    if (election === "all-voters") this.coverage.count("election won by all voters");
+  }
+
+  /** Removing the mark takes the disk a while. */
+  becameWhole(host: Host): void {
+    this.coverage.count("whole again");
+    const site = this.#site(host.id);
+    const boot = host.boot;
+    this.#queue.after(this.#diskRandom.next() * site.diskMsMax, () => {
+      if (!host.isUp || host.boot !== boot) return;
+      this.#post(site, () => {
+        this.#note(() => `${host.id} is whole`);
+        host.endRecovery();
+      });
+    });
   }
 
   applied(host: Host, entries: readonly Entry[]): void {

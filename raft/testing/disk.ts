@@ -3,17 +3,22 @@
  *
  * Batches become durable in order, one at a time. A crash keeps any prefix of the operations under
  * way, down to single entries: bytes may reach the platter without the flush being reported.
+ *
+ * Durable entries can go bad as well (`loseTail`). The disk then carries a mark until that is
+ * removed, and remembers what it lost: whoever was told of these entries may still count them.
  */
 import { assert } from "../assert.ts";
 import type { Envelope } from "../message.ts";
 import type {
   CommandEntry,
   Entry,
+  EntryId,
   HardState,
   LogIndex,
   RestoredState,
   SnapshotMetadata,
 } from "../types.ts";
+import { formatId } from "./format.ts";
 import { LogImage } from "./log-image.ts";
 
 /** The state of the toy state machine after `metadata.index`: all commands so far. */
@@ -35,6 +40,9 @@ export class Disk {
   #hardState: HardState = { term: 0, vote: 0, commitIndex: 0 };
   #snapshot: SnapshotImage | undefined;
   #log = new LogImage();
+  #isMarked = false;
+  #keptIndex: LogIndex = 0;
+  readonly #lost = new Set<string>();
   #pending: WriteBatch[] = [];
 
   get hardState(): HardState {
@@ -52,6 +60,27 @@ export class Disk {
   /** The durable log. */
   get log(): LogImage {
     return this.#log;
+  }
+
+  /** True while the node is recovering. */
+  get isMarked(): boolean {
+    return this.#isMarked;
+  }
+
+  /** The durable log, or the snapshot in its place, has this entry. */
+  holds({ index, term }: EntryId): boolean {
+    if (index > this.#log.lastIndex) return false;
+    const held = this.#log.termAt(index);
+    return held === undefined ? index <= this.snapshotIndex : held === term;
+  }
+
+  /**
+   * True when the entry was durable here while this node could say so: it is now, or it was before
+   * it went bad. What a recovering node has stored since then does not count.
+   */
+  hasVouchedFor(id: EntryId): boolean {
+    if (this.#lost.has(formatId(id))) return true;
+    return this.holds(id) && (!this.#isMarked || id.index <= this.#keptIndex);
   }
 
   get pending(): readonly WriteBatch[] {
@@ -92,6 +121,25 @@ export class Disk {
     assert(image.metadata.index >= this.snapshotIndex, "a snapshot never replaces a newer one");
     this.#snapshot = image;
     this.#log.compactBefore(retainFrom);
+  }
+
+  /**
+   * The entries behind `lastIndex` are gone. As a host must: the mark and a term that is above all
+   * in which this node ever promised something, before the log is cut (recovering.ts).
+   */
+  loseTail(lastIndex: LogIndex): void {
+    assert(this.#pending.length === 0, "damage is found at a start");
+    const { term, commitIndex } = this.#hardState;
+    this.#isMarked = true;
+    this.#keptIndex = lastIndex;
+    this.#hardState = { term: term + 1, vote: 0, commitIndex };
+    for (const { index, term: entryTerm } of this.#log.cut(lastIndex)) {
+      this.#lost.add(formatId({ index, term: entryTerm }));
+    }
+  }
+
+  unmark(): void {
+    this.#isMarked = false;
   }
 
   /** For scripts that start with a past. */

@@ -95,7 +95,8 @@ export function formatMessage(message: Message): string {
 
 export function formatEnvelope(envelope: Envelope): string {
   const route = `${envelope.from}->${envelope.to} t${envelope.term}`;
-  return `${route} ${formatMessage(envelope.message)}`;
+  const flag = envelope.isRecovering ? " recovering" : "";
+  return `${route}${flag} ${formatMessage(envelope.message)}`;
 }
 
 /** Only what is set, in the order in which a host does it. */
@@ -116,5 +117,6 @@ export function formatReady(ready: Ready): string {
   }
   for (const read of ready.readStates) parts.push(`read ${read.context} at ${read.index}`);
   for (const context of ready.abortedReads) parts.push(`read ${context} aborted`);
+  if (ready.becameWhole) parts.push("whole again");
   return parts.join("; ");
 }

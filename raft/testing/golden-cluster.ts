@@ -104,6 +104,8 @@ export class GoldenCluster implements HostOwner {
     ["disk", (words) => this.#setDisk(words)],
     ["sync", (words) => this.#sync(words)],
     ["crash", (words) => this.#crash(words)],
+    ["lose", (words) => this.#loseTail(words)],
+    ["unmark", (words) => this.#each(words, (host) => host.endRecovery())],
     ["snapshot", (words) => this.#snapshot(words)],
     ["unreachable", (words) => this.#unreachable(words)],
     ["status", (words) => this.#each(words, (host) => this.#printStatus(host))],
@@ -132,6 +134,7 @@ export class GoldenCluster implements HostOwner {
         inflightBytesMax: 4 * 1024 * 1024,
         uncommittedBytesMax: 64 * 1024 * 1024,
         canVote: true,
+        isRecovering: false,
       };
       // Always the longest timeout: scripts decide who campaigns. Ids drawn at random start low.
       const random = { below: (limit: number) => (limit > LONGEST_DRAW_MS ? 0 : limit - 1) };
@@ -305,6 +308,13 @@ export class GoldenCluster implements HostOwner {
     for (const host of this.#named(plain[0])) host.crash(toNumber(named.get("keep"), 0));
   }
 
+  /** `lose 1 after=3`: what a stopped node has behind entry 3 went bad. */
+  #loseTail({ plain, named }: Words): void {
+    const { id, disk } = this.#host(toNumber(plain[0]));
+    disk.loseTail(toNumber(named.get("after")));
+    this.print(`${id}: lost its tail, ${formatHardState(disk.hardState)}`);
+  }
+
   /** `snapshot 1 retain=2`: takes one of all that is applied. */
   #snapshot({ plain, named }: Words): void {
     const host = this.#host(toNumber(plain[0]));
@@ -331,8 +341,9 @@ export class GoldenCluster implements HostOwner {
       return;
     }
     const status = host.node.status();
+    const flag = status.isRecovering ? "recovering " : "";
     this.print(
-      `${host.id}: ${status.role} t${status.term} vote=${status.vote} ` +
+      `${host.id}: ${flag}${status.role} t${status.term} vote=${status.vote} ` +
         `leader=${status.leaderId} last=${status.lastIndex} commit=${status.commitIndex} ` +
         `members ${formatConfiguration(status.configuration)}`,
     );
@@ -378,6 +389,11 @@ export class GoldenCluster implements HostOwner {
     const { role, leaderId } = ready.softState;
     const of = role === "follower" || role === "learner" ? ` of ${leaderId || "nobody"}` : "";
     this.print(`${host.id}: ${role}${of}, t${host.node.term}`);
+  }
+
+  /** Removing the mark is up to the script. */
+  becameWhole(host: Host): void {
+    this.print(`${host.id}: is whole again`);
   }
 
   applied(host: Host, entries: readonly Entry[]): void {

@@ -31,6 +31,8 @@ export interface HostOwner {
   /** A batch is on its way to the disk; the owner calls `completeWrite` for each, in order. */
   wrote(host: Host, ready: Ready): void;
   changed(host: Host, ready: Ready): void;
+  /** The owner calls `endRecovery` some time later. */
+  becameWhole(host: Host): void;
   applied(host: Host, entries: readonly Entry[]): void;
   restored(host: Host, image: SnapshotImage): void;
   /** `index` undefined: the read was aborted. */
@@ -90,15 +92,23 @@ export class Host {
 
   start(now: MonotonicMs): void {
     assert(this.#life === undefined, "a host is started once");
-    const { config, history, random } = this.#options;
+    const { history, random } = this.#options;
     this.boot += 1;
     const restored = this.disk.restored();
+    const config = { ...this.#options.config, isRecovering: this.disk.isMarked };
     const node = new RaftNode(config, restored, random, now);
     this.#life = new Life(this, node, config);
     history.running.set(this.id, this.#life);
     history.glimpses.delete(this.id);
     check.restartKeepsPromises(this.#life);
     check.afterCall(history, this.#life);
+    this.turn();
+  }
+
+  /** The mark is gone from the disk, so the core may speak without reserve. */
+  endRecovery(): void {
+    this.disk.unmark();
+    this.call((node) => node.whole());
     this.turn();
   }
 
@@ -225,6 +235,7 @@ export class Host {
       this.#endRead(life, read.context, read.index);
     }
     for (const context of ready.abortedReads) this.#endRead(life, context, undefined);
+    if (ready.becameWhole) owner.becameWhole(this);
   }
 
   /** Rises by one when something must be written or waits, and stays the same otherwise. */

@@ -8,7 +8,7 @@
  */
 
 import type { Envelope } from "../message.ts";
-import type { Entry, LogIndex, SnapshotMetadata, Term } from "../types.ts";
+import type { Entry, LogIndex, SnapshotMetadata } from "../types.ts";
 import { ENTRY_OVERHEAD_BYTES } from "../types.ts";
 import type { Disk, SnapshotImage } from "./disk.ts";
 import { formatConfiguration, formatEntry, formatEnvelope, formatId } from "./format.ts";
@@ -109,7 +109,7 @@ function leaderCommits(history: History, watched: Watched, now: Glimpse): void {
   let durable = 0;
   for (const voter of voters) {
     const disk = history.disks.get(voter.id);
-    if (disk !== undefined && isDurable(disk, index, now.term)) durable += 1;
+    if (disk?.hasVouchedFor({ index, term: now.term })) durable += 1;
   }
   mustHold(
     durable > voters.length / 2,
@@ -131,6 +131,22 @@ function leaderCommits(history: History, watched: Watched, now: Glimpse): void {
         `leader ${other.id} of term ${other.node.term} lacks ${index}, committed in ${now.term}`,
     );
   }
+}
+
+/**
+ * Members change only after a commit of the leader's own term: before that, changes of different
+ * leaders may leave majorities that do not overlap (the erratum to thesis 4.1).
+ */
+export function changeFollowsOwnCommit({
+  id,
+  node,
+  log,
+}: Pick<Watched, "id" | "node" | "log">): void {
+  const committedTerm = log.termAt(node.commitIndex);
+  mustHold(
+    committedTerm === undefined || committedTerm === node.term,
+    () => `leader ${id} changes members in term ${node.term}, committed is term ${committedTerm}`,
+  );
 }
 
 /** Nobody but a leader is ever the first to commit. */
@@ -245,7 +261,7 @@ export function stateMachineSafety(
         `node ${watched.id} was given ${entry.index} above its commit ${watched.node.commitIndex}`,
     );
     mustHold(
-      isDurable(watched.disk, entry.index, entry.term),
+      watched.disk.holds(entry),
       () => `node ${watched.id} was given ${formatId(entry)} which is not on its own disk`,
     );
     if (entry.index === history.applied.length) {
@@ -310,6 +326,10 @@ export function promiseIsDurable(history: History, disk: Disk, envelope: Envelop
   const { message, term, from, to } = envelope;
   const hardState = disk.hardState;
   const explain = (): string => `left before it was durable: ${formatEnvelope(envelope)}`;
+  mustHold(
+    envelope.isRecovering || !disk.isMarked,
+    () => `left without the flag of a recovering node: ${formatEnvelope(envelope)}`,
+  );
   switch (message.kind) {
     case "request-vote":
       if (message.phase === "pre-vote") return;
@@ -319,7 +339,7 @@ export function promiseIsDurable(history: History, disk: Disk, envelope: Envelop
       );
       // Once another one leads the term, its entries may replace the tail; the request is void.
       if (hardState.term > term || (history.leaders.get(term) ?? from) !== from) return;
-      mustHold(isDurable(disk, message.lastLogIndex, message.lastLogTerm), explain);
+      mustHold(disk.holds({ index: message.lastLogIndex, term: message.lastLogTerm }), explain);
       return;
     case "request-vote-response":
       if (message.phase === "pre-vote" || !message.granted) return;
@@ -413,10 +433,4 @@ function entryBytes(entry: Entry): number {
 
 function holds(history: History, log: LogImage, index: LogIndex): boolean {
   return index < log.firstIndex || log.termAt(index) === history.committed[index];
-}
-
-function isDurable(disk: Disk, index: LogIndex, term: Term): boolean {
-  if (index > disk.log.lastIndex) return false;
-  const held = disk.log.termAt(index);
-  return held === undefined ? index <= disk.snapshotIndex : held === term;
 }

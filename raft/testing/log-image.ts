@@ -44,6 +44,12 @@ export class LogImage {
     }
   }
 
+  /** Forgets what stands behind `lastIndex`, and returns it. */
+  cut(lastIndex: LogIndex): readonly Entry[] {
+    assert(lastIndex >= this.#base.index, "only entries are cut off");
+    return this.#entries.splice(lastIndex - this.#base.index);
+  }
+
   /** Forgets everything and stands right behind `id`. */
   reset(id: EntryId): void {
     this.#base = { index: id.index, term: id.term };

@@ -2,6 +2,7 @@
 import type { SeededRandom } from "../random.ts";
 import type { NodeId } from "../types.ts";
 import type { Cluster } from "./cluster.ts";
+import { loseTail } from "./damage.ts";
 import { chance, pick } from "./dice.ts";
 import type { Host } from "./host.ts";
 import type { Fault, Plan } from "./plan.ts";
@@ -63,6 +64,9 @@ export class Nemesis {
       case "slow disk":
         this.#slowDisks(victim);
         break;
+      case "lost tail":
+        this.#loseTails(chance(this.#random, 0.3) ? running : [victim]);
+        break;
     }
   }
 
@@ -105,6 +109,14 @@ export class Nemesis {
       this.#cluster.coverage.count("crash at a write");
       this.#crash(host, downMs);
     });
+  }
+
+  /** Disks go bad, of one node or of several at once. */
+  #loseTails(hosts: readonly Host[]): void {
+    for (const host of hosts) {
+      this.#crash(host, pick(this.#random, [30, 400]) * this.#random.next());
+      if (chance(this.#random, 0.8)) loseTail(this.#cluster, host, this.#random);
+    }
   }
 
   #crash(host: Host, downMs: number): void {

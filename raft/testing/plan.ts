@@ -11,7 +11,8 @@ export type Fault =
   | "crash"
   | "crash all"
   | "stall"
-  | "slow disk";
+  | "slow disk"
+  | "lost tail";
 
 const FAULTS: readonly Fault[] = [
   "split",
@@ -22,6 +23,7 @@ const FAULTS: readonly Fault[] = [
   "crash all",
   "stall",
   "slow disk",
+  "lost tail",
 ];
 
 export interface Plan {

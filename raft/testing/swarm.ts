@@ -47,6 +47,10 @@ export const KINDS = [
   "restart",
   "stall",
   "slow disk",
+  "lost tail",
+  "lost tails of a majority",
+  "whole again",
+  "election won by all voters",
   "gathered mail",
   "snapshot taken",
   "snapshot overtaken",
@@ -124,6 +128,7 @@ const BASE_CONFIG: Omit<RaftConfig, "id" | "initialConfiguration"> = {
   inflightBytesMax: 4 * 1024 * 1024,
   uncommittedBytesMax: 64 * 1024 * 1024,
   canVote: true,
+  isRecovering: false,
 };
 
 function drawOptions(seed: number, random: SeededRandom, trace: boolean): ClusterOptions {

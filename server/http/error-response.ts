@@ -80,6 +80,15 @@ function explain(reason: RefusalReason): readonly [ErrorCode, string] {
       return ["STOPPING", "This node is stopping. Send the request to another one."];
     case "starting":
       return ["STARTING", "This node has not caught up since its start. Try another one."];
+    case "repairing":
+      return ["STARTING", "This node is repairing its log from its peers. Try another one."];
+    case "disputed":
+      return [
+        "STATE_DISPUTED",
+        "The replicas hold different states and no majority agrees: writes stop. An operator must look.",
+      ];
+    case "fenced":
+      return ["FENCED", "This node's state is not that of the majority. Try another node."];
     case "timeout":
       return ["READ_TIMEOUT", "The read could not be confirmed in time. Try again."];
     case "behind":

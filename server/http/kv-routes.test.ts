@@ -201,6 +201,8 @@ test("every refusal of the gateway has its own answer", async () => {
     ["disk-full", 507, "DISK_FULL"],
     ["stopping", 503, "STOPPING"],
     ["starting", 503, "STARTING"],
+    ["disputed", 503, "STATE_DISPUTED"],
+    ["fenced", 503, "FENCED"],
   ] as const;
   for (const [reason, status, code] of refusals) {
     const leader = reason === "not-leader" ? LEADER : undefined;

@@ -33,6 +33,10 @@ test("a node is live as long as it answers, and ready only when writes can commi
   assert.equal(errorCode(await request(port, "GET /readyz")), "STOPPING");
   gateway.statusOverrides = { caughtUp: false };
   assert.equal(errorCode(await request(port, "GET /readyz")), "STARTING");
+  gateway.statusOverrides = { state: "fenced" };
+  assert.equal(errorCode(await request(port, "GET /readyz")), "FENCED");
+  gateway.statusOverrides = { state: "disputed" };
+  assert.equal(errorCode(await request(port, "GET /readyz")), "STATE_DISPUTED");
   gateway.statusOverrides = {};
   assert.equal(errorCode(await request(port, "GET /readyz")), "OVERLOADED");
   gateway.currentLeader = undefined;

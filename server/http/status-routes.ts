@@ -5,7 +5,7 @@
 import type { IncomingMessage } from "node:http";
 import type { StatusResponse } from "../../clients/contract.ts";
 import { NO_NODE } from "../../raft/index.ts";
-import type { Gateway } from "../gateway.ts";
+import type { Gateway, RepairStatus } from "../gateway.ts";
 import { jsonAnswer } from "./answer.ts";
 import { errorResponse, readRefusedResponse } from "./error-response.ts";
 import { parseQuery } from "./query.ts";
@@ -23,6 +23,8 @@ export function status(gateway: Gateway, version: string, incoming: IncomingMess
     nodeId: now.nodeId,
     clusterId: now.clusterId,
     version,
+    state: now.state,
+    ...repairBody(now.repair),
     role: now.role,
     term: now.term,
     leaderId: now.leaderId === NO_NODE ? null : now.leaderId,
@@ -32,6 +34,7 @@ export function status(gateway: Gateway, version: string, incoming: IncomingMess
     lastApplied: now.lastApplied,
     lastLogIndex: now.lastLogIndex,
     snapshotIndex: now.snapshotIndex,
+    hash: { index: now.lastApplied, ...now.hash },
     clusterTime: now.clusterTime,
     members: now.members.map(({ id, role, peerAddress, clientAddress }) => ({
       id,
@@ -46,6 +49,13 @@ export function status(gateway: Gateway, version: string, incoming: IncomingMess
   return jsonAnswer(JSON.stringify(body));
 }
 
+/** A copy that may go into a public answer; nothing when there is no damage. */
+function repairBody(repair: RepairStatus | undefined): Pick<StatusResponse, "repair"> {
+  if (repair === undefined) return {};
+  const { damage, missingEntries, helpers } = repair;
+  return { repair: { damage: [...damage], missingEntries, helpers: [...helpers] } };
+}
+
 /** The process answers; nothing more is claimed. */
 export function livez(incoming: IncomingMessage): Response {
   const query = parseQuery(targetOf(incoming), NO_PARAMETERS);
@@ -57,8 +67,11 @@ export function readyz(gateway: Gateway, incoming: IncomingMessage): Response {
   const query = parseQuery(targetOf(incoming), NO_PARAMETERS);
   if (query instanceof RequestRefusal) return refuse(incoming, query);
   if (gateway.isReady()) return jsonAnswer('{"ready":true}');
-  const { stopping, caughtUp } = gateway.status();
+  const { state, stopping, caughtUp } = gateway.status();
   const leader = gateway.leader();
+  if (state === "repairing" || state === "disputed" || state === "fenced") {
+    return readRefusedResponse({ kind: "refused", reason: state, leader });
+  }
   if (stopping) return readRefusedResponse({ kind: "refused", reason: "stopping", leader });
   if (leader === undefined) {
     return readRefusedResponse({ kind: "refused", reason: "no-leader", leader });

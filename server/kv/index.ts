@@ -30,4 +30,5 @@ export type { ByteString, KvRecord, ValueType } from "./record.ts";
 export type { KvResult } from "./result.ts";
 export { SESSION_LIMITS, type SessionLimits } from "./sessions.ts";
 export { decodeSummary, type StateSummary } from "./snapshot-format.ts";
+export { HASH_VERSION, type StateHash } from "./state-hash.ts";
 export { type BadJson, classifyValue, recordToJson } from "./value.ts";

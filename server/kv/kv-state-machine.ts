@@ -25,8 +25,10 @@ import type { KvReader, ListPage, ListQuery } from "./reader.ts";
 import type { ByteString, KvRecord } from "./record.ts";
 import type { KvResult } from "./result.ts";
 import { type RememberedResult, SESSION_LIMITS, type SessionLimits, Sessions } from "./sessions.ts";
-import { type KvState, KvStateCapture } from "./state-capture.ts";
-import { StateReader } from "./state-reader.ts";
+import type { StateNumbers } from "./snapshot-format.ts";
+import { KvStateCapture } from "./state-capture.ts";
+import { type StateHash, StateHasher } from "./state-hash.ts";
+import { type RestoredKvState, StateReader } from "./state-reader.ts";
 import { StoredRecord } from "./stored-record.ts";
 
 /** The newest feature level this build understands. */
@@ -36,16 +38,18 @@ const MALFORMED: KvResult = { kind: "malformed" };
 
 export class KvStateMachine implements StateMachine<KvResult>, KvReader {
   readonly #sessionLimits: SessionLimits;
-  #records = new OrderedMap<KvRecord>();
+  #records = new OrderedMap<StoredRecord>();
   #sessions: Sessions;
   #revision = 0;
   #compactedRevision = 0;
   #featureLevel = 0;
+  #clusterTime = 0;
+  #hasher = new StateHasher();
 
   /** The limits are part of what a log means: all members of a cluster have the same. */
   constructor(sessionLimits: SessionLimits = SESSION_LIMITS) {
     this.#sessionLimits = sessionLimits;
-    this.#sessions = new Sessions(sessionLimits);
+    this.#sessions = new Sessions(sessionLimits, this.#hasher);
   }
 
   get revision(): number {
@@ -62,6 +66,11 @@ export class KvStateMachine implements StateMachine<KvResult>, KvReader {
 
   get featureLevel(): number {
     return this.#featureLevel;
+  }
+
+  /** Of the whole state; equal on all replicas that have applied the same entries. */
+  get hash(): StateHash {
+    return this.#hasher.value(this.#numbers);
   }
 
   get(key: ByteString): KvRecord | undefined {
@@ -84,6 +93,7 @@ export class KvStateMachine implements StateMachine<KvResult>, KvReader {
 
   apply(entries: readonly Entry[], answer: (entry: CommandEntry, result: KvResult) => void): void {
     for (const entry of entries) {
+      this.#clusterTime = entry.time;
       this.#sessions.expire(entry.time);
       switch (entry.type) {
         case "command":
@@ -109,11 +119,7 @@ export class KvStateMachine implements StateMachine<KvResult>, KvReader {
 
   capture(): StateCapture {
     return new KvStateCapture({
-      numbers: {
-        revision: this.#revision,
-        compactedRevision: this.#compactedRevision,
-        featureLevel: this.#featureLevel,
-      },
+      summary: { ...this.#numbers, hash: this.hash },
       records: this.#records.clone(),
       sessions: this.#sessions.pin(),
     });
@@ -127,13 +133,24 @@ export class KvStateMachine implements StateMachine<KvResult>, KvReader {
     };
   }
 
-  #replace(state: KvState): void {
-    this.#checkFeatureLevel(state.numbers.featureLevel);
-    this.#revision = state.numbers.revision;
-    this.#compactedRevision = state.numbers.compactedRevision;
-    this.#featureLevel = state.numbers.featureLevel;
-    this.#records = state.records;
-    this.#sessions = new Sessions(this.#sessionLimits, state.sessions);
+  get #numbers(): StateNumbers {
+    return {
+      revision: this.#revision,
+      compactedRevision: this.#compactedRevision,
+      featureLevel: this.#featureLevel,
+      clusterTime: this.#clusterTime,
+    };
+  }
+
+  #replace({ summary, records, sessions, hasher }: RestoredKvState): void {
+    this.#checkFeatureLevel(summary.featureLevel);
+    this.#revision = summary.revision;
+    this.#compactedRevision = summary.compactedRevision;
+    this.#featureLevel = summary.featureLevel;
+    this.#clusterTime = summary.clusterTime;
+    this.#records = records;
+    this.#hasher = hasher;
+    this.#sessions = new Sessions(this.#sessionLimits, hasher, sessions);
   }
 
   #raiseFeatureLevel(level: number): void {
@@ -186,23 +203,25 @@ export class KvStateMachine implements StateMachine<KvResult>, KvReader {
     return command.kind === "put" ? this.#put(command, current) : this.#delete(command, current);
   }
 
-  #put(command: PutCommand, current: KvRecord | undefined): RememberedResult {
+  #put(command: PutCommand, current: StoredRecord | undefined): RememberedResult {
     this.#revision += 1;
     const revision = this.#revision;
     const createRevision = current === undefined ? revision : current.createRevision;
     const version = current === undefined ? 1 : current.version + 1;
-    this.#records.set(
-      command.key,
-      new StoredRecord(command.value, command.type, revision, createRevision, version, 0, 0),
-    );
+    const { key, value, type } = command;
+    const record = new StoredRecord(value, type, revision, createRevision, version, 0, 0);
+    if (current !== undefined) this.#hasher.removeRecord(key, current, current.valueChecksum);
+    this.#hasher.addRecord(key, record, record.valueChecksum);
+    this.#records.set(key, record);
     return command.wantPrevious
       ? { kind: "put", revision, createRevision, version, previous: current }
       : { kind: "put", revision, createRevision, version };
   }
 
-  #delete(command: DeleteCommand, current: KvRecord | undefined): RememberedResult {
+  #delete(command: DeleteCommand, current: StoredRecord | undefined): RememberedResult {
     if (current === undefined) return { kind: "deleted", deleted: 0, revision: this.#revision };
     this.#revision += 1;
+    this.#hasher.removeRecord(command.key, current, current.valueChecksum);
     this.#records.delete(command.key);
     return command.wantPrevious
       ? { kind: "deleted", deleted: 1, revision: this.#revision, previous: current }

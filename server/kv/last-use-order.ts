@@ -30,8 +30,8 @@ export class LastUseOrder {
     return this.#first;
   }
 
-  /** Records a use of a known or a new id. */
-  touch(id: string, time: number): void {
+  /** Records a use of a known or a new id; answers with the string that is kept of it. */
+  touch(id: string, time: number): string {
     const link = this.#links.get(id) ?? this.#create(id);
     this.#unlink(link);
     assert(this.#last === undefined || this.#last.lastUse <= time, "cluster time never runs back");
@@ -40,6 +40,7 @@ export class LastUseOrder {
     if (this.#last === undefined) this.#first = link;
     else this.#last.after = link;
     this.#last = link;
+    return link.id;
   }
 
   delete(id: string): void {

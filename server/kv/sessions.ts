@@ -19,6 +19,7 @@ import { LastUseOrder } from "./last-use-order.ts";
 import { OrderedMap } from "./ordered-map.ts";
 import type { ByteString } from "./record.ts";
 import type { KvResult } from "./result.ts";
+import type { StateHasher } from "./state-hash.ts";
 
 /** The results a session remembers: those of commands that may change something. */
 export type RememberedResult = Extract<
@@ -64,12 +65,15 @@ const CLOSED: KvResult = { kind: "session-closed" };
 
 export class Sessions {
   readonly #limits: SessionLimits;
+  /** Covers what is in `#sessions`, besides what others put in it. */
+  readonly #hasher: StateHasher;
   readonly #sessions: OrderedMap<Session>;
   /** The sessions again, by last use; derived, so it is no part of a snapshot. */
   readonly #order = new LastUseOrder();
 
-  constructor(limits: SessionLimits, sessions = new OrderedMap<Session>()) {
+  constructor(limits: SessionLimits, hasher: StateHasher, sessions = new OrderedMap<Session>()) {
     this.#limits = limits;
+    this.#hasher = hasher;
     this.#sessions = sessions;
     const uses: { id: string; lastUse: ClusterTime }[] = [];
     for (const [id, session] of sessions.entries()) uses.push({ id, lastUse: session.lastUse });
@@ -108,7 +112,9 @@ export class Sessions {
   open(now: ClusterTime, index: LogIndex, random: string, principal: ByteString): KvResult {
     if (this.#sessions.size >= this.#limits.sessionsMax) return FULL;
     const id = `${now.toString(36)}-${index.toString(36)}-${random}`;
-    this.#store(id, { principal, birth: now, lastUse: now, lowestUnanswered: 1, answers: [] });
+    const session = { principal, birth: now, lastUse: now, lowestUnanswered: 1, answers: [] };
+    this.#hasher.addSession(id, session);
+    this.#store(id, session);
     return { kind: "session-opened", id, ttlMs: this.#limits.ttlMs };
   }
 
@@ -159,8 +165,10 @@ export class Sessions {
     };
     let at = answers.length;
     while (at > 0 && (answers[at - 1]?.sequence ?? 0) > stamp.sequence) at -= 1;
-    answers.splice(at, 0, answer);
-    this.#renew(stamp.id, session, lowest, answers, now);
+    // Exactly as long as it is: an array that grew keeps room for sixteen more, for each client.
+    const remembered = answers.toSpliced(at, 0, answer);
+    this.#hasher.addAnswer(stamp.id, answer);
+    this.#renew(stamp.id, session, lowest, remembered, now);
   }
 
   /** Another principal's session is answered like an unknown one, so that probing tells nothing. */
@@ -169,6 +177,7 @@ export class Sessions {
     return session?.principal === principal ? session : undefined;
   }
 
+  /** `answers` are those of the session from `lowestUnanswered` on, and perhaps a new one. */
   #renew(
     id: string,
     session: Session,
@@ -177,15 +186,24 @@ export class Sessions {
     now: ClusterTime,
   ): void {
     const { principal, birth } = session;
-    this.#store(id, { principal, birth, lastUse: now, lowestUnanswered, answers });
+    const renewed = { principal, birth, lastUse: now, lowestUnanswered, answers };
+    this.#hasher.renewSession(id, session, renewed);
+    for (const answer of session.answers) {
+      if (answer.sequence >= lowestUnanswered) break;
+      this.#hasher.removeAnswer(id, answer);
+    }
+    this.#store(id, renewed);
   }
 
   #store(id: string, session: Session): void {
-    this.#sessions.set(id, session);
-    this.#order.touch(id, session.lastUse);
+    // The tree keeps the key it is given: always the first string, not one more from each command.
+    this.#sessions.set(this.#order.touch(id, session.lastUse), session);
   }
 
   #remove(id: string): void {
+    const session = this.#sessions.get(id);
+    if (session === undefined) return;
+    this.#hasher.removeSession(id, session);
     this.#sessions.delete(id);
     this.#order.delete(id);
   }

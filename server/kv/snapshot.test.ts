@@ -6,7 +6,7 @@ import { KvStateMachine } from "./kv-state-machine.ts";
 import { CHUNK_BYTES, decodeSummary, encodeSummary } from "./snapshot-format.ts";
 import { bytes, captureChunks, LogWriter, restoreFrom } from "./testing/entries.ts";
 
-const EMPTY_STATE_BYTES = 26 + 5 * 10;
+const EMPTY_STATE_BYTES = 47 + 5 * 10;
 
 function put(key: string, value: Uint8Array): Uint8Array {
   return encodePut({ key, value, type: "binary" });
@@ -125,12 +125,12 @@ test("a restore replaces everything that was there", () => {
   assert.equal(machine.nextDeadline(), undefined);
 });
 
-test("the summary names revision and feature level", () => {
+test("the summary names revision, feature level, cluster time and hash", () => {
   const machine = filled();
-  const expected = { revision: machine.revision, compactedRevision: 0, featureLevel: 0 };
-  const summary = { ...expected, hashVersion: 0, hash: 0 };
+  const { revision, hash } = machine;
+  const summary = { revision, compactedRevision: 0, featureLevel: 0, clusterTime: 1_000, hash };
   assert.deepEqual(decodeSummary(machine.capture().summary), summary);
-  assert.throws(() => decodeSummary(new Uint8Array(33)), /summary version/);
+  assert.throws(() => decodeSummary(new Uint8Array(41)), /summary version/);
   assert.throws(() => decodeSummary(encodeSummary(summary).subarray(1)), SnapshotFormatError);
   assert.throws(() => decodeSummary(new Uint8Array(0)), SnapshotFormatError);
 });
@@ -151,20 +151,21 @@ test("an unknown version, section or order stops with an error", () => {
   };
   refuses(change(0, 0), /not a state/);
   refuses(change(4, 2), /format version 2/);
-  refuses(change(25, 6), /6 sections/);
-  refuses(change(26, 2), /unexpected section 2/);
-  refuses(change(27, 9), /version 9 of section 1/);
+  refuses(change(46, 6), /6 sections/);
+  refuses(change(47, 2), /unexpected section 2/);
+  refuses(change(48, 9), /version 9 of section 1/);
   const last = smallState().length - 10;
   refuses(change(last, 6), /unexpected section 6/);
   refuses(change(last + 2, 1), /section 5 has items/);
-  const item = 36 + 4;
+  const item = 57 + 4;
   refuses(change(item + 2, "z".charCodeAt(0)), /order of their keys/);
   refuses(change(item + 3, 7), /value type 7/);
 });
 
 test("a snapshot of a newer feature level is refused", () => {
   const state = smallState();
-  state.writeUInt32LE(1_000, 21);
+  state.writeUInt32LE(1_000, 22);
+  state.writeUInt32LE(0, 34);
   const machine = new KvStateMachine();
   assert.throws(() => restoreFrom(machine, [state]), UnsupportedFeatureLevelError);
 });

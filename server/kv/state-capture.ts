@@ -5,7 +5,7 @@
 import { assert, type StateCapture } from "../../raft/index.ts";
 import { ByteWriter } from "./bytes.ts";
 import type { OrderedMap } from "./ordered-map.ts";
-import type { ByteString, KvRecord } from "./record.ts";
+import type { ByteString } from "./record.ts";
 import { writeSessionItem } from "./session-item.ts";
 import type { Session } from "./sessions.ts";
 import {
@@ -20,18 +20,26 @@ import {
   SECTION_VERSION,
   STATE_FORMAT_VERSION,
   STATE_MAGIC,
-  type StateNumbers,
+  type StateSummary,
   writeKeyItem,
+  writeSummary,
 } from "./snapshot-format.ts";
+import { StateHasher } from "./state-hash.ts";
+import { checksumOf, type StoredRecord } from "./stored-record.ts";
 
 /** Everything a snapshot holds. */
 export interface KvState {
-  readonly numbers: StateNumbers;
-  readonly records: OrderedMap<KvRecord>;
+  readonly summary: StateSummary;
+  readonly records: OrderedMap<StoredRecord>;
   readonly sessions: OrderedMap<Session>;
 }
 
-type WriteItem<Value> = (writer: ByteWriter, key: ByteString, value: Value) => void;
+interface Section<Value> {
+  readonly type: number;
+  readonly items: OrderedMap<Value>;
+  readonly write: (writer: ByteWriter, key: ByteString, value: Value) => void;
+  readonly hash: (key: ByteString, value: Value) => void;
+}
 
 export class KvStateCapture implements StateCapture {
   readonly summary: Uint8Array;
@@ -39,23 +47,38 @@ export class KvStateCapture implements StateCapture {
 
   constructor(pinned: KvState) {
     this.#pinned = pinned;
-    this.summary = encodeSummary({ ...pinned.numbers, hashVersion: 0, hash: 0 });
+    this.summary = encodeSummary(pinned.summary);
   }
 
   *chunks(): IterableIterator<Uint8Array> {
-    const { numbers, records, sessions } = this.#state();
+    const { summary, records, sessions } = this.#state();
+    const hasher = new StateHasher();
     const writer = new ByteWriter(2 * CHUNK_BYTES);
     writer.uint32(STATE_MAGIC);
     writer.uint8(STATE_FORMAT_VERSION);
-    writer.uint64(numbers.revision);
-    writer.uint64(numbers.compactedRevision);
-    writer.uint32(numbers.featureLevel);
+    writeSummary(writer, summary);
     writer.uint8(SECTION_COUNT);
-    yield* this.#section(writer, SECTION_KEYS, records, writeKeyItem);
+    yield* this.#section(writer, {
+      type: SECTION_KEYS,
+      items: records,
+      write: writeKeyItem,
+      // Of the value as it is now, which is what is written.
+      hash: (key, record) => hasher.addRecord(key, record, checksumOf(record.value)),
+    });
     writeEmptySection(writer, SECTION_HISTORY);
-    yield* this.#section(writer, SECTION_SESSIONS, sessions, writeSessionItem);
+    yield* this.#section(writer, {
+      type: SECTION_SESSIONS,
+      items: sessions,
+      write: writeSessionItem,
+      hash: (id, session) => hasher.addSession(id, session),
+    });
     writeEmptySection(writer, SECTION_LEASES);
     writeEmptySection(writer, SECTION_LOCKS);
+    // A wrong state must not be handed on: the process ends, and starts again from its disk.
+    assert(
+      hasher.value(summary).value === summary.hash.value,
+      "the state in memory is what applying the log made it",
+    );
     while (writer.length > 0) yield writer.take(Math.min(writer.length, CHUNK_BYTES));
   }
 
@@ -65,15 +88,14 @@ export class KvStateCapture implements StateCapture {
 
   *#section<Value>(
     writer: ByteWriter,
-    type: number,
-    map: OrderedMap<Value>,
-    writeItem: WriteItem<Value>,
+    { type, items, write, hash }: Section<Value>,
   ): IterableIterator<Uint8Array> {
-    writeSectionHeader(writer, type, map.size);
-    for (const [key, value] of map.entries()) {
+    writeSectionHeader(writer, type, items.size);
+    for (const [key, value] of items.entries()) {
       const lengthAt = writer.length;
       writer.uint32(0);
-      writeItem(writer, key, value);
+      write(writer, key, value);
+      hash(key, value);
       writer.patchUint32(lengthAt, writer.length - lengthAt - 4);
       while (writer.length >= CHUNK_BYTES) yield writer.take(CHUNK_BYTES);
     }

@@ -8,11 +8,12 @@
 import { asBuffer, ByteReader } from "./bytes.ts";
 import { SnapshotFormatError } from "./errors.ts";
 import { OrderedMap } from "./ordered-map.ts";
-import type { ByteString, KvRecord } from "./record.ts";
+import type { ByteString } from "./record.ts";
 import { readSessionItem } from "./session-item.ts";
 import type { Session } from "./sessions.ts";
 import {
   readKeyItem,
+  readSummary,
   SECTION_COUNT,
   SECTION_HEADER_BYTES,
   SECTION_KEYS,
@@ -21,19 +22,27 @@ import {
   STATE_FORMAT_VERSION,
   STATE_HEADER_BYTES,
   STATE_MAGIC,
-  type StateNumbers,
+  type StateSummary,
 } from "./snapshot-format.ts";
 import type { KvState } from "./state-capture.ts";
+import { HASH_VERSION, StateHasher } from "./state-hash.ts";
+import type { StoredRecord } from "./stored-record.ts";
 
 const ITEM_LENGTH_BYTES = 4;
 
+/** A state, and its hash ready to go on with. */
+export interface RestoredKvState extends KvState {
+  readonly hasher: StateHasher;
+}
+
 export class StateReader {
   readonly #reader = new ByteReader();
-  readonly #records = new SortedItems<KvRecord>();
+  readonly #records = new SortedItems<StoredRecord>();
   readonly #sessions = new SortedItems<Session>();
+  readonly #hasher = new StateHasher();
   /** Read but not used yet: the beginning of something. */
   #pending: Buffer = Buffer.alloc(0);
-  #numbers: StateNumbers | undefined;
+  #summary: StateSummary | undefined;
   /** The section being read; 0 before the first. */
   #section = 0;
   #itemsLeft = 0;
@@ -55,12 +64,23 @@ export class StateReader {
     this.#pending = Buffer.from(buffer.subarray(at));
   }
 
-  finish(): KvState {
-    const numbers = this.#numbers;
-    if (numbers === undefined || !this.#isDone()) {
+  finish(): RestoredKvState {
+    const summary = this.#summary;
+    if (summary === undefined || !this.#isDone()) {
       throw new SnapshotFormatError("the state ends before its last section is complete");
     }
-    return { numbers, records: this.#records.build(), sessions: this.#sessions.build() };
+    this.#checkHash(summary);
+    const records = this.#records.build();
+    return { summary, records, sessions: this.#sessions.build(), hasher: this.#hasher };
+  }
+
+  /** What was read is what was applied where the snapshot was taken, or it is not used. */
+  #checkHash(summary: StateSummary): void {
+    const { version, value } = summary.hash;
+    if (version !== HASH_VERSION) return;
+    const found = this.#hasher.value(summary).value;
+    if (found === value) return;
+    throw new SnapshotFormatError(`the state's hash is ${found}, it was saved as ${value}`);
   }
 
   #isDone(): boolean {
@@ -69,16 +89,16 @@ export class StateReader {
 
   /** Where the part that begins at `at` ends; beyond the buffer when it is not whole. */
   #partEnd(buffer: Buffer, at: number): number {
-    if (this.#numbers === undefined) return at + STATE_HEADER_BYTES;
+    if (this.#summary === undefined) return at + STATE_HEADER_BYTES;
     if (this.#itemsLeft === 0) return at + SECTION_HEADER_BYTES;
     if (at + ITEM_LENGTH_BYTES > buffer.length) return at + ITEM_LENGTH_BYTES;
     return at + ITEM_LENGTH_BYTES + buffer.readUInt32LE(at);
   }
 
   #part(buffer: Buffer, at: number, end: number): void {
-    if (this.#numbers === undefined) {
+    if (this.#summary === undefined) {
       this.#reader.reset(buffer, at, end);
-      this.#numbers = this.#header();
+      this.#summary = this.#header();
     } else if (this.#itemsLeft === 0) {
       this.#reader.reset(buffer, at, end);
       this.#sectionHeader();
@@ -90,21 +110,19 @@ export class StateReader {
     this.#reader.finish();
   }
 
-  #header(): StateNumbers {
+  #header(): StateSummary {
     const reader = this.#reader;
     if (reader.uint32() !== STATE_MAGIC) throw new SnapshotFormatError("not a state of this store");
     const version = reader.uint8();
     if (version !== STATE_FORMAT_VERSION) {
       throw new SnapshotFormatError(`unknown state format version ${version}`);
     }
-    const revision = reader.uint64();
-    const compactedRevision = reader.uint64();
-    const featureLevel = reader.uint32();
+    const summary = readSummary(reader);
     const sections = reader.uint8();
     if (sections !== SECTION_COUNT) {
       throw new SnapshotFormatError(`${sections} sections instead of ${SECTION_COUNT}`);
     }
-    return { revision, compactedRevision, featureLevel };
+    return summary;
   }
 
   /** Types are numbered from 1 without gaps and each comes once, so the next one is known. */
@@ -127,9 +145,11 @@ export class StateReader {
     if (this.#section === SECTION_KEYS) {
       const { key, record } = readKeyItem(this.#reader);
       this.#records.add(key, record);
+      this.#hasher.addRecord(key, record, record.valueChecksum);
     } else {
       const { id, session } = readSessionItem(this.#reader);
       this.#sessions.add(id, session);
+      this.#hasher.addSession(id, session);
     }
   }
 }

@@ -5,9 +5,13 @@
  * dictionary: 80 bytes each. Numbers above 2^31 leave the pointer-sized field for a heap number of
  * 16 bytes; revisions get there after two billion writes.
  *
+ * A record keeps the checksum of its value for the hash of the state, so that overwriting a large
+ * value does not read it once more.
+ *
  * Bytes: type 1, revision 8, create revision 8, version 8, lease 8, expiry 8, then the value's
  * length 4 and the value.
  */
+import { crc32 } from "node:zlib";
 import { unreachable } from "../../raft/index.ts";
 import type { ByteReader, ByteWriter } from "./bytes.ts";
 import { SnapshotFormatError } from "./errors.ts";
@@ -21,6 +25,7 @@ export class StoredRecord implements KvRecord {
   readonly version: number;
   readonly lease: number;
   readonly expiresAt: number;
+  readonly #valueChecksum: number;
 
   constructor(
     value: ByteString,
@@ -38,7 +43,18 @@ export class StoredRecord implements KvRecord {
     this.version = version;
     this.lease = lease;
     this.expiresAt = expiresAt;
+    this.#valueChecksum = checksumOf(value);
   }
+
+  /** Of the value as it was when this record was made. */
+  get valueChecksum(): number {
+    return this.#valueChecksum;
+  }
+}
+
+/** As a signed integer, which takes no heap number of its own. */
+export function checksumOf(value: ByteString): number {
+  return crc32(value) | 0;
 }
 
 /** The same numbers in commands and in snapshots. */
@@ -79,7 +95,7 @@ export function writeRecord(writer: ByteWriter, record: KvRecord): void {
   writer.bytes(record.value);
 }
 
-export function readRecord(reader: ByteReader): KvRecord {
+export function readRecord(reader: ByteReader): StoredRecord {
   const code = reader.uint8();
   const type = valueTypeOf(code);
   if (type === undefined) throw new SnapshotFormatError(`unknown value type ${code}`);

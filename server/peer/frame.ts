@@ -37,6 +37,10 @@ export const FRAME_KINDS = {
   "read-index-response": 11,
   forward: 12,
   "forward-results": 13,
+  "repair-request": 14,
+  "repair-answer": 15,
+  "state-report": 16,
+  "state-verdict": 17,
 } as const satisfies Record<Message["kind"], number> & Record<string, number>;
 
 export type FrameKind = (typeof FRAME_KINDS)[keyof typeof FRAME_KINDS];

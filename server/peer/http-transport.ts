@@ -19,7 +19,7 @@ import { OUTBOX_BYTES_MAX } from "./messages-body.ts";
 import { createPeerApp, type UpgradeSlot } from "./peer-app.ts";
 import type { ChannelContext, PeerChannel } from "./peer-channel.ts";
 import { type LinkEvents, PeerLink } from "./peer-link.ts";
-import type { Forward, ForwardResults } from "./peer-message.ts";
+import type { Forward, ForwardResults, ReplicaMessage } from "./peer-message.ts";
 import { PeerCaller } from "./peer-request.ts";
 import { PeerServer } from "./peer-server.ts";
 import { HostResolver } from "./resolve-host.ts";
@@ -164,6 +164,10 @@ export class HttpTransport implements Transport {
   forwardResults(message: ForwardResults): void {
     const link = this.#links.get(message.to);
     if (link?.forwardResults(message) !== true) this.#droppedMessages += 1;
+  }
+
+  tell(message: ReplicaMessage): void {
+    if (this.#links.get(message.to)?.tell(message) !== true) this.#droppedMessages += 1;
   }
 
   sendSnapshot(envelope: Envelope, source: SnapshotSource): void {

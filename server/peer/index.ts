@@ -8,6 +8,16 @@ export {
   type TransportNotice,
   type TransportStatistics,
 } from "./http-transport.ts";
-export type { Forward, ForwardResults, PeerMessage } from "./peer-message.ts";
+export type {
+  Forward,
+  ForwardResults,
+  HelperState,
+  PeerMessage,
+  RepairAnswer,
+  RepairRequest,
+  ReplicaMessage,
+  StateReport,
+  StateVerdict,
+} from "./peer-message.ts";
 export type { SnapshotStore } from "./snapshot-receiver.ts";
 export type { PeerInfo, Transport, TransportEvents } from "./transport.ts";

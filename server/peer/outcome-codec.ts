@@ -20,6 +20,9 @@ const REFUSALS: readonly Refusal[] = [
   "disk-full",
   "stopping",
   "starting",
+  "repairing",
+  "disputed",
+  "fenced",
 ];
 const UNKNOWN_REASONS: readonly UnknownReason[] = ["timeout", "leadership-lost", "link-lost"];
 const RESULT_KINDS: readonly KvResult["kind"][] = [

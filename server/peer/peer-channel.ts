@@ -15,9 +15,10 @@ import type { Carrier } from "./carrier.ts";
 import { type Dial, type DialOutcome, dial } from "./dial.ts";
 import type { ChannelName } from "./handshake.ts";
 import { encodeEnvelope, encodeForward, encodeForwardResults } from "./peer-codec.ts";
-import type { Forward, ForwardResults } from "./peer-message.ts";
+import type { Forward, ForwardResults, ReplicaMessage } from "./peer-message.ts";
 import type { PeerCaller } from "./peer-request.ts";
 import { PostCarrier } from "./post-carrier.ts";
+import { encodeReplicaMessage } from "./replica-message-codec.ts";
 import { StreamCarrier } from "./stream-carrier.ts";
 import type { PeerInfo } from "./transport.ts";
 
@@ -89,6 +90,10 @@ export class PeerChannel {
 
   forwardResults(message: ForwardResults): boolean {
     return this.#hasRoom() && this.#filled(encodeForwardResults(this.#outbox, message));
+  }
+
+  tell(message: ReplicaMessage): boolean {
+    return this.#hasRoom() && this.#filled(encodeReplicaMessage(this.#outbox, message));
   }
 
   flush(): void {

@@ -14,6 +14,7 @@ import {
   encodeKeepAlive,
 } from "./peer-codec.ts";
 import type { ForwardResults, PeerMessage } from "./peer-message.ts";
+import { encodeReplicaMessage } from "./replica-message-codec.ts";
 import { commandEntry, envelope } from "./testing/loopback.ts";
 import { PEER_MESSAGES } from "./testing/sample-messages.ts";
 
@@ -31,6 +32,8 @@ function encodeInto(writer: ByteWriter, message: PeerMessage): boolean {
       return encodeForward(writer, message);
     case "forward-results":
       return encodeForwardResults(writer, message);
+    default:
+      return encodeReplicaMessage(writer, message);
   }
 }
 

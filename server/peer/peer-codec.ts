@@ -7,22 +7,16 @@
  * Entries travel in the encoding they have on disk, encoded once and copied from there; commands of
  * a received frame share its memory.
  */
-import {
-  assert,
-  type Entry,
-  type Envelope,
-  InvariantError,
-  type Message,
-  unreachable,
-} from "../../raft/index.ts";
-import { decodeEntry } from "../../storage/index.ts";
+import { assert, type Envelope, type Message, unreachable } from "../../raft/index.ts";
 import { ByteReader } from "./byte-reader.ts";
 import type { ByteWriter } from "./byte-writer.ts";
 import { readSnapshotMetadata, writeSnapshotMetadata } from "./configuration-codec.ts";
+import { readEntries, writeEntries } from "./entries-codec.ts";
 import { PeerProtocolError } from "./errors.ts";
 import { beginFrame, endFrame, FRAME_FORMAT_VERSION, FRAME_KINDS, ownedBody } from "./frame.ts";
 import { readOutcome, writeOutcome } from "./outcome-codec.ts";
 import type { Forward, ForwardResults, PeerMessage } from "./peer-message.ts";
+import { readRepairAnswer, readRepairRequest, readStateHash } from "./replica-message-codec.ts";
 
 /** Results go out in frames of about this size; a batch of large ones becomes several frames. */
 const RESULTS_FRAME_BYTES = 256 * 1024;
@@ -40,6 +34,7 @@ export function encodeEnvelope(writer: ByteWriter, envelope: Envelope): boolean 
   writer.uint(envelope.from);
   writer.uint(envelope.to);
   writer.uint(envelope.term);
+  writer.flag(envelope.isRecovering);
   writeMessage(writer, envelope.message);
   return endFrame(writer, start);
 }
@@ -90,13 +85,19 @@ export function encodeKeepAlive(writer: ByteWriter): void {
   endFrame(writer, beginFrame(writer, FRAME_KINDS["keep-alive"]));
 }
 
+/** What is kept from these shares the memory of the frame. */
+const KINDS_WITH_DATA: ReadonlySet<number | undefined> = new Set([
+  FRAME_KINDS["append-entries"],
+  FRAME_KINDS.forward,
+  FRAME_KINDS["repair-answer"],
+]);
+
 /** Undefined for a keep-alive. `frame` is a checked frame's body: version, kind, payload. */
 export function decodeFrame(frame: Buffer): PeerMessage | undefined {
   const version = frame[0];
   const kind = frame[1];
   if (version !== FRAME_FORMAT_VERSION) throw new PeerProtocolError("an unknown frame version");
-  const hasData = kind === FRAME_KINDS["append-entries"] || kind === FRAME_KINDS.forward;
-  const reader = new ByteReader(hasData ? ownedBody(frame) : frame, 2);
+  const reader = new ByteReader(KINDS_WITH_DATA.has(kind) ? ownedBody(frame) : frame, 2);
   const message = readPeerMessage(reader, kind);
   reader.end();
   return message;
@@ -110,13 +111,22 @@ function readPeerMessage(reader: ByteReader, kind: number | undefined): PeerMess
       return readForward(reader);
     case FRAME_KINDS["forward-results"]:
       return readForwardResults(reader);
+    case FRAME_KINDS["repair-request"]:
+      return readRepairRequest(reader);
+    case FRAME_KINDS["repair-answer"]:
+      return readRepairAnswer(reader);
+    case FRAME_KINDS["state-report"]:
+      return readStateHash(reader, "state-report");
+    case FRAME_KINDS["state-verdict"]:
+      return readStateHash(reader, "state-verdict");
     default: {
       const group = reader.uint();
       const from = reader.uint();
       const to = reader.uint();
       const term = reader.uint();
+      const isRecovering = reader.flag();
       const message = readMessage(reader, kind);
-      return { kind: "raft", envelope: { group, from, to, term, message } };
+      return { kind: "raft", envelope: { group, from, to, term, isRecovering, message } };
     }
   }
 }
@@ -236,33 +246,6 @@ function readAppendEntriesResponse(reader: ByteReader): Message {
   const hintTerm = reader.uint();
   const result = "rejected";
   return { kind: "append-entries-response", result, rejectedIndex, hintIndex, hintTerm };
-}
-
-function writeEntries(writer: ByteWriter, entries: readonly Entry[]): void {
-  writer.u32(entries.length);
-  for (const entry of entries) {
-    assert(entry.encoded !== undefined, "an entry is encoded before it is sent");
-    writer.bytes(entry.encoded);
-  }
-}
-
-function readEntries(reader: ByteReader): Entry[] {
-  const count = reader.count(4);
-  const entries: Entry[] = [];
-  for (let at = 0; at < count; at += 1) {
-    entries.push(readEntry(reader.bytes()));
-  }
-  return entries;
-}
-
-/** Whatever storage finds wrong with the bytes: they came from a peer, so the peer is to blame. */
-function readEntry(bytes: Buffer): Entry {
-  try {
-    return decodeEntry(bytes);
-  } catch (cause) {
-    if (cause instanceof InvariantError) throw cause;
-    throw new PeerProtocolError("an entry can not be decoded", { cause });
-  }
 }
 
 function readForward(reader: ByteReader): Forward {

@@ -6,7 +6,7 @@ import { type Envelope, type Member, type Message, unreachable } from "../../raf
 import type { SnapshotSource } from "../../storage/index.ts";
 import type { ChannelName } from "./handshake.ts";
 import { type ChannelContext, PeerChannel } from "./peer-channel.ts";
-import type { Forward, ForwardResults } from "./peer-message.ts";
+import type { Forward, ForwardResults, ReplicaMessage } from "./peer-message.ts";
 import { SnapshotSender } from "./snapshot-sender.ts";
 import type { PeerInfo } from "./transport.ts";
 
@@ -62,6 +62,11 @@ export class PeerLink {
 
   forwardResults(message: ForwardResults): boolean {
     return this.#entries.forwardResults(message);
+  }
+
+  /** They carry entries, so they must not stand in front of a heartbeat. */
+  tell(message: ReplicaMessage): boolean {
+    return this.#entries.tell(message);
   }
 
   /** False when one is on its way already. */

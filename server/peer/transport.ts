@@ -5,7 +5,7 @@
 import type { Envelope, Member } from "../../raft/index.ts";
 import type { ReceivedSnapshot, SnapshotSource } from "../../storage/index.ts";
 import type { KvResult } from "../kv/result.ts";
-import type { Forward, ForwardResults, PeerMessage } from "./peer-message.ts";
+import type { Forward, ForwardResults, PeerMessage, ReplicaMessage } from "./peer-message.ts";
 
 /** What a handshake told about another member. */
 export interface PeerInfo {
@@ -34,6 +34,8 @@ export interface Transport<Result = KvResult> {
   /** Returns false when nothing was sent and nothing will be (the outcome is "not applied"). */
   forward(message: Forward): boolean;
   forwardResults(message: ForwardResults<Result>): void;
+  /** Like an envelope, it may be dropped. */
+  tell(message: ReplicaMessage): void;
   /** Streams the snapshot over HTTP, apart from all other traffic; reports `snapshotSent`. */
   sendSnapshot(envelope: Envelope, source: SnapshotSource): void;
   close(done: () => void): void;

@@ -2,14 +2,19 @@
  * What only a leader does on a tick, besides what the algorithm itself asks for: give way when its
  * disk is full, and carry cluster time forward when something is due.
  */
-import type { LogIndex, MonotonicMs, NodeId, RaftNode } from "../../raft/index.ts";
+import type { LogIndex, MonotonicMs, NodeId, RaftNode, RaftStatus } from "../../raft/index.ts";
 import type { Storage } from "../../storage/index.ts";
 import type { ReplicatedMachine } from "./options.ts";
 
+type Leader = Pick<
+  RaftNode,
+  "role" | "lastIndex" | "clusterTime" | "proposeTime" | "transferLeadership"
+> & { status(): Pick<RaftStatus, "id" | "progress"> };
+
 interface Parts<Result> {
-  readonly node: RaftNode;
-  readonly storage: Storage;
-  readonly machine: ReplicatedMachine<Result>;
+  readonly node: Leader;
+  readonly storage: Pick<Storage, "hasRoom">;
+  readonly machine: Pick<ReplicatedMachine<Result>, "nextDeadline">;
   /** There is a connection to that member now. */
   readonly isLinked: (id: NodeId) => boolean;
 }
@@ -17,6 +22,7 @@ interface Parts<Result> {
 export class LeaderDuties<Result> {
   readonly #parts: Parts<Result>;
   #timeIndex: LogIndex = 0;
+  #givingWay: "no" | "offered" | "done" = "no";
 
   constructor(parts: Parts<Result>) {
     this.#parts = parts;
@@ -24,19 +30,37 @@ export class LeaderDuties<Result> {
 
   tick(nowMs: MonotonicMs, appliedIndex: LogIndex): void {
     const { node, storage } = this.#parts;
-    if (node.role !== "leader") return;
-    if (!storage.hasRoom(0)) this.handOver(nowMs);
-    this.#carryTime(nowMs, appliedIndex);
+    const isLeader = node.role === "leader";
+    if (storage.hasRoom(0)) {
+      this.#givingWay = "no";
+      if (isLeader) this.#carryTime(nowMs, appliedIndex);
+    } else {
+      this.#giveWay(isLeader, nowMs);
+    }
   }
 
-  /** Asks the voter that is furthest along, and can be reached, to take over (thesis 3.10). */
-  handOver(nowMs: MonotonicMs): void {
+  /**
+   * Once for each time the disk is full: every election takes space from all logs, and when all
+   * disks are full, leadership that went round and round would use up what elections need.
+   */
+  #giveWay(isLeader: boolean, nowMs: MonotonicMs): void {
+    if (isLeader && this.#givingWay !== "done") {
+      this.#givingWay = "offered";
+      this.handOver(nowMs);
+    } else if (!isLeader && this.#givingWay === "offered") {
+      this.#givingWay = "done";
+    }
+  }
+
+  /** Asks the voter, of these, that is furthest along and can be reached to take over (3.10). */
+  handOver(nowMs: MonotonicMs, candidates?: ReadonlySet<NodeId>): void {
     const { node, isLinked } = this.#parts;
     if (node.role !== "leader") return;
     const { progress, id: self } = node.status();
     let best: { readonly id: number; readonly matchIndex: number } | undefined;
     for (const peer of progress) {
       if (peer.id === self || peer.role !== "voter" || !isLinked(peer.id)) continue;
+      if (candidates?.has(peer.id) === false) continue;
       if (best === undefined || peer.matchIndex > best.matchIndex) best = peer;
     }
     if (best !== undefined) node.transferLeadership(best.id, nowMs);

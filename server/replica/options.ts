@@ -1,17 +1,23 @@
 /** What a replica is made of. Everything that touches the outside is handed in. */
 import type { Clock, Configuration, Random, StateMachine } from "../../raft/index.ts";
 import type { Storage } from "../../storage/index.ts";
+import type { StateHash } from "../kv/index.ts";
 import type { Transport, TransportEvents } from "../peer/index.ts";
+import type { Divergence } from "./state-guard.ts";
 
-/** A state machine that counts its changes; the count answers `minRevision`. */
+/** A state machine that counts its changes, and can be compared with those of other members. */
 export interface ReplicatedMachine<Result> extends StateMachine<Result> {
+  /** Answers `minRevision`. */
   readonly revision: number;
+  /** Of the whole state; equal wherever the same entries were applied. */
+  readonly hash: StateHash;
 }
 
 /** Where the replica reports what it does; never sees keys or values. */
 export interface ReplicaLog {
   info(fields: Readonly<Record<string, unknown>>, message: string): void;
   warn(fields: Readonly<Record<string, unknown>>, message: string): void;
+  error(fields: Readonly<Record<string, unknown>>, message: string): void;
 }
 
 export interface ReplicaTiming {
@@ -63,4 +69,9 @@ export interface ReplicaOptions<Result> {
     member: MembershipView,
   ) => Transport<Result>;
   readonly log: ReplicaLog;
+  /**
+   * The majority holds another state: the replica has fenced itself and let go of storage and
+   * network. What it has on disk is evidence; a new one starts with nothing.
+   */
+  readonly onDiverged: (divergence: Divergence) => void;
 }

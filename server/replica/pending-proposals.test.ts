@@ -37,6 +37,18 @@ test("another leader's entry in its place means it was certainly not applied", (
   assert.deepEqual(log, ["a: not-applied no-leader", "b: not-applied no-leader"]);
 });
 
+test("an applied entry of a newer term ends what older terms proposed behind it", () => {
+  const { pending, waiter, log } = setUp();
+  pending.add(6, 2, waiter("a"), 100);
+  pending.add(7, 2, waiter("b"), 100);
+  pending.add(8, 4, waiter("c"), 100);
+  pending.overtaken(2);
+  assert.deepEqual(log, []);
+  pending.overtaken(4);
+  assert.deepEqual(log, ["a: not-applied no-leader", "b: not-applied no-leader"]);
+  assert.equal(pending.size, 1);
+});
+
 test("time, a snapshot and an end leave the outcome unknown", () => {
   const { pending, waiter, log } = setUp();
   pending.add(5, 2, waiter("late"), 100);

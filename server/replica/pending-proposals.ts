@@ -2,8 +2,8 @@
  * Who waits for which log entry. A proposal is settled when an entry is applied at its index: with
  * the result when the term matches, as not applied when another leader's entry took the place (by
  * Log Matching ours can never commit then). Losing leadership settles nothing: the entry may still
- * commit, and the answer will be definite in most cases; only time or a snapshot that jumps over
- * the index makes the outcome unknown.
+ * commit, and the answer will be definite in most cases, at the latest when an entry of a newer
+ * term is applied; only time or a snapshot that jumps over the index makes the outcome unknown.
  */
 import type { LogIndex, Term } from "../../raft/index.ts";
 import type { WriteOutcome } from "../gateway.ts";
@@ -61,6 +61,18 @@ export class PendingProposals<Result> {
     if (pending === undefined) return;
     this.#byIndex.delete(index);
     this.#settle(pending.waiter, OVERWRITTEN);
+  }
+
+  /**
+   * An entry of `term` was applied, and so was all before it: terms only rise along a log, so what
+   * an older term proposed behind that entry can never commit.
+   */
+  overtaken(term: Term): void {
+    for (const [index, pending] of this.#byIndex) {
+      if (pending.term >= term) return;
+      this.#byIndex.delete(index);
+      this.#settle(pending.waiter, OVERWRITTEN);
+    }
   }
 
   /** A snapshot was installed: what happened up to its index is not known one by one. */

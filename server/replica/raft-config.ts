@@ -15,5 +15,6 @@ export function raftConfig<Result>(options: ReplicaOptions<Result>, canVote: boo
     leaseDriftBound: timing.leaseDriftBound,
     // A fresh node asks around first (replica/bootstrap.ts).
     canVote,
+    isRecovering: storage.isRecovering,
   };
 }

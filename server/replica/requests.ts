@@ -21,6 +21,7 @@ import { ForwardIntake, ForwardOrigin } from "./forwarder.ts";
 import type { ReplicatedMachine } from "./options.ts";
 import { PendingProposals, type Waiter } from "./pending-proposals.ts";
 import { type Applied, PendingReads } from "./pending-reads.ts";
+import type { Standing } from "./state-guard.ts";
 
 interface Parts<Result> {
   readonly node: RaftNode;
@@ -52,6 +53,8 @@ export class Requests<Result> {
   #held: Held[] = [];
   #appliedIndex: LogIndex;
   #isStopping = false;
+  /** Why the state here is not to be shown, or not to be changed. */
+  #distrust: "disputed" | "fenced" | undefined;
   #isCaughtUp = false;
   #isCatchingUp = false;
 
@@ -87,6 +90,7 @@ export class Requests<Result> {
     const { node, clock } = this.#parts;
     const nowMs = clock.now();
     if (this.#isStopping) done(this.#refusal("stopping"));
+    else if (this.#distrust !== undefined) done(this.#refusal(this.#distrust));
     else if (node.role === "leader") this.#propose(command, { kind: "local", done }, nowMs);
     else if (!forward) done(this.#refusal("not-leader"));
     else this.#forward(command, nowMs + this.#patienceMs, done);
@@ -125,7 +129,9 @@ export class Requests<Result> {
     const { minRevision } = request;
     const nowMs = clock.now();
     const read = { done, minRevision, deadlineMs: nowMs + requestTimeoutMs };
-    if (request.consistency === "stale") {
+    if (this.#distrust === "fenced") {
+      done(this.#readRefusal("fenced"));
+    } else if (request.consistency === "stale") {
       if (!this.#isCaughtUp) done(this.#readRefusal("starting"));
       else if (minRevision <= machine.revision) done(GRANTED_STALE);
       else this.#reads.waitForRevision(read, "stale");
@@ -178,7 +184,9 @@ export class Requests<Result> {
     const nowMs = clock.now();
     const isMeant = node.role === "leader" && node.term === message.leaderTerm;
     for (const { id, command } of message.requests) {
-      if (isMeant && !this.#isStopping && accepts(command)) {
+      if (isMeant && this.#distrust === "disputed") {
+        this.#intake.answer(from, incarnation, id, this.#refusal("disputed"));
+      } else if (isMeant && this.#isServing && accepts(command)) {
         this.#propose(command, { kind: "forwarded", from, incarnation, id }, nowMs);
       } else {
         this.#intake.answer(from, incarnation, id, this.#refusal("no-leader"));
@@ -223,6 +231,7 @@ export class Requests<Result> {
       for (const entry of entries) {
         if (entry.type !== "command") this.#proposals.replaced(entry.index);
       }
+      this.#proposals.overtaken(entries.at(-1)?.term ?? 0);
     }
     this.#appliedIndex = index;
     this.#reads.applied(this.#applied);
@@ -250,12 +259,19 @@ export class Requests<Result> {
     for (const { refuse } of this.#held.splice(0)) refuse("stopping");
   }
 
-  /** Answers all that still wait: the process ends. */
-  abandon(): void {
+  /** What was computed from a state that the majority does not have is told to nobody. */
+  standingChanged(standing: Standing): void {
+    if (standing === "trusted") this.#distrust = undefined;
+    else this.#distrust = standing === "disputed" ? "disputed" : "fenced";
+    if (this.#distrust === "fenced") this.abandon("fenced");
+  }
+
+  /** Answers all that still wait: the replica ends. */
+  abandon(reason: "stopping" | "fenced"): void {
     this.#proposals.abandon();
     this.#origin.abandon();
-    this.#reads.abandon(this.#readRefusal("stopping"));
-    for (const { refuse } of this.#held.splice(0)) refuse("stopping");
+    this.#reads.abandon(this.#readRefusal(reason));
+    for (const { refuse } of this.#held.splice(0)) refuse(reason);
   }
 
   // ---- Helpers ---------------------------------------------------------------------------------
@@ -277,12 +293,16 @@ export class Requests<Result> {
     this.#answer(waiter, this.#refusal(reason));
   }
 
+  get #isServing(): boolean {
+    return !this.#isStopping && this.#distrust === undefined;
+  }
+
   get #patienceMs(): number {
     return Math.min(LEADER_PATIENCE_MS, this.#parts.requestTimeoutMs);
   }
 
   #mayHold(untilMs: number): boolean {
-    return !this.#isStopping && this.#parts.clock.now() < untilMs;
+    return this.#isServing && this.#parts.clock.now() < untilMs;
   }
 
   #releaseHeld(nowMs: number): void {

@@ -27,6 +27,7 @@ export class Snapshotter<Result> {
   #entriesSince = 0;
   #bytesSince = 0;
   #isTaking = false;
+  #isInstalling = false;
   #received: ReceivedSnapshot | undefined;
 
   constructor(parts: Parts<Result>) {
@@ -44,7 +45,8 @@ export class Snapshotter<Result> {
 
   isDue(): boolean {
     const { policy, storage } = this.#parts;
-    if (this.#isTaking || this.#entriesSince === 0) return false;
+    // Once a leader's snapshot is accepted, the log no longer names what is applied here.
+    if (this.#isTaking || this.#isInstalling || this.#entriesSince === 0) return false;
     const { everyEntries, everyBytes } = policy;
     if (this.#entriesSince < everyEntries && this.#bytesSince < everyBytes) return false;
     return this.#bytesSince >= storage.statistics.snapshotBytes / 2;
@@ -89,6 +91,7 @@ export class Snapshotter<Result> {
     const isIt = received?.description.metadata.index === index;
     assert(isIt && received !== undefined, `a received snapshot stands for index ${index}`);
     this.#received = undefined;
+    this.#isInstalling = true;
     return received;
   }
 
@@ -104,6 +107,7 @@ export class Snapshotter<Result> {
         // A state that is half replaced can not be served: the process ends.
         if (error !== undefined) throw error;
         restore.end();
+        this.#isInstalling = false;
         this.#entriesSince = 0;
         this.#bytesSince = 0;
         log.info({ index: metadata.index, term: metadata.term }, "installed a snapshot");

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import type { Entry, HardState, SnapshotMetadata } from "../../raft/index.ts";
 import { SeededRandom } from "../../raft/index.ts";
 import type { ReceivedSnapshot, SnapshotDescription } from "../contract.ts";
-import { type DurableStorage, openStorage } from "../durable-storage.ts";
+import { type DurableStorage, openStorage, type StorageOptions } from "../durable-storage.ts";
 import { entryChecksum } from "../entry-codec.ts";
 import { FileSystemError } from "../errors.ts";
 import type { StorageReport } from "../report.ts";
@@ -58,8 +58,8 @@ export class ScriptedRun {
     }
   }
 
-  open(): void {
-    this.#storage = openStorage({
+  get options(): StorageOptions {
+    return {
       directory: DIRECTORY,
       fileSystem: this.fileSystem,
       clock: this.clock,
@@ -69,7 +69,11 @@ export class ScriptedRun {
       onFailure: (error) => this.failures.push(error),
       onReport: (report) => this.reports.push(report),
       ...SMALL_SIZES,
-    });
+    };
+  }
+
+  open(): void {
+    this.#storage = openStorage(this.options);
     this.#hardState = this.storage.restored.hardState;
   }
 
@@ -160,6 +164,12 @@ export class ScriptedRun {
 
   /** Opens what is left, checks it against the model, and takes it as the truth from here on. */
   recover(context: string): void {
+    this.reopen(context);
+    this.model.adopt(this.storage.restored);
+  }
+
+  /** Opens what is left and checks it against the model. */
+  reopen(context: string): void {
     this.open();
     const { restored } = this.storage;
     this.model.check(restored, context);
@@ -168,7 +178,6 @@ export class ScriptedRun {
     const index = restored.snapshot?.index ?? 0;
     const expected = index === 0 ? Buffer.alloc(0) : Buffer.concat(stateOf(index));
     assert.deepEqual(Buffer.concat(chunks), expected, `${context}: the snapshot's state`);
-    this.model.adopt(restored);
   }
 }
 

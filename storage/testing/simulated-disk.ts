@@ -1,7 +1,7 @@
 /**
- * What a disk holds, as a power cut would find it: for every file a durable image, and sector by
- * sector what was written since and not yet flushed; for the directory, the names that are durable
- * and the operations that are not yet.
+ * What a disk holds, as a power cut would find it: for every file what a read returns, and sector
+ * by sector what the platter still holds instead where that was not flushed; for the directory, the
+ * names that are durable and the operations that are not yet.
  */
 import type { SeededRandom } from "../../raft/index.ts";
 
@@ -9,7 +9,7 @@ export const SECTOR_BYTES = 512;
 
 /** What becomes of everything that was not flushed. */
 export type CrashKeeps =
-  /** The process died, the machine did not: caches survive. */
+  /** The process died, the machine did not: caches survive, and are caches still. */
   | "everything"
   | "nothing"
   /** The first part of the unflushed sectors, in file order. */
@@ -22,78 +22,157 @@ export type CrashKeeps =
 export class DiskFile {
   /** What a read returns now. */
   current: Buffer = Buffer.alloc(0);
-  /** What is certainly on the platter. */
-  durable: Buffer = Buffer.alloc(0);
+  /** Where the disk can not be read any more. */
+  readonly brokenRanges: { readonly from: number; readonly to: number }[] = [];
+  /** Sectors that a flush has yet to write. */
   readonly unflushed = new Set<number>();
+  /** What the platter holds of the sectors for which it is not what a read returns. */
+  readonly #platter = new Map<number, Buffer>();
+  #durableLength = 0;
+  #hasForgotten = false;
+  /** Sectors that the disk can not read. */
+  readonly #unreadable = new Set<number>();
+  /** Another file may show the same bytes: they are copied before they change. */
+  #isShared = false;
 
   write(bytes: Uint8Array, position: number): void {
     const end = position + bytes.length;
-    if (end > this.current.length) {
-      const grown = Buffer.alloc(end);
-      this.current.copy(grown);
-      this.current = grown;
+    this.#makeOwn(Math.max(end, this.current.length));
+    for (let at = floorSector(position); at < end; at += SECTOR_BYTES) {
+      if (!this.#platter.has(at)) {
+        this.#platter.set(at, Buffer.from(this.current.subarray(at, at + SECTOR_BYTES)));
+      }
+      this.unflushed.add(at);
+      this.#unreadable.delete(at);
     }
     this.current.set(bytes, position);
-    for (let at = floorSector(position); at < end; at += SECTOR_BYTES) this.unflushed.add(at);
   }
 
   flush(): void {
-    this.#flushSectors([...this.unflushed]);
+    this.flushRange(0, this.current.length);
   }
 
   /** What a durable write promises: its own sectors, and the length it needs. */
   flushRange(position: number, length: number): void {
-    const sectors: number[] = [];
-    for (let at = floorSector(position); at < position + length; at += SECTOR_BYTES) {
-      if (this.unflushed.has(at)) sectors.push(at);
+    const from = floorSector(position);
+    for (const at of this.unflushed) {
+      if (at < from || at >= position + length) continue;
+      this.unflushed.delete(at);
+      this.#platter.delete(at);
+      const end = Math.min(at + SECTOR_BYTES, this.current.length);
+      this.#durableLength = Math.max(this.#durableLength, end);
     }
-    this.#flushSectors(sectors);
   }
 
   /** A failed flush: the kernel forgets the pages were dirty, and keeps showing them. */
   forgetUnflushed(): void {
     this.unflushed.clear();
+    this.#hasForgotten = true;
   }
 
-  #flushSectors(sectors: readonly number[]): void {
-    let length = this.durable.length;
-    for (const at of sectors) {
-      length = Math.max(length, Math.min(at + SECTOR_BYTES, this.current.length));
+  /** A flush failed in this process's time. */
+  get hasForgotten(): boolean {
+    return this.#hasForgotten;
+  }
+
+  /** From here on reads of these sectors fail, until they are written again. */
+  spoil(position: number, length: number): void {
+    for (let at = floorSector(position); at < position + length; at += SECTOR_BYTES) {
+      this.#unreadable.add(at);
     }
-    this.durable = resized(this.durable, length);
-    for (const at of sectors) {
-      const end = Math.min(at + SECTOR_BYTES, this.current.length);
-      this.current.copy(this.durable, at, at, end);
-      this.unflushed.delete(at);
+  }
+
+  isUnreadable(position: number, length: number): boolean {
+    if (this.#unreadable.size === 0) return false;
+    for (const at of this.#unreadable) {
+      if (at < position + length && at + SECTOR_BYTES > position) return true;
     }
+    return false;
+  }
+
+  /** Rot: on the platter and in the cache. */
+  flipBit(bit: number): void {
+    const at = Math.floor(bit / 8);
+    if (at >= this.current.length) return;
+    this.#makeOwn(this.current.length);
+    const sector = floorSector(at);
+    flip(this.current, at, bit % 8);
+    const platter = this.#platter.get(sector);
+    if (platter !== undefined) flip(platter, at - sector, bit % 8);
+  }
+
+  /** Rot: other bytes, or less of them, on the platter and in the cache. */
+  rot(bytes: Uint8Array): void {
+    this.current = Buffer.from(bytes);
+    this.unflushed.clear();
+    this.#platter.clear();
+    this.#durableLength = bytes.length;
+    this.#isShared = false;
   }
 
   /** The file after a crash. */
   crash(keeps: CrashKeeps, random: SeededRandom): DiskFile {
-    const after = new DiskFile();
-    if (keeps === "everything") {
-      after.durable = Buffer.from(this.current);
-    } else {
-      after.durable = this.#torn(keeps, random);
-    }
-    after.current = Buffer.from(after.durable);
+    const after = keeps === "everything" ? this.#cached() : this.#cut(keeps, random);
+    for (const at of this.#unreadable) after.#unreadable.add(at);
     return after;
+  }
+
+  #cut(keeps: CrashKeeps, random: SeededRandom): DiskFile {
+    const after = new DiskFile();
+    if (this.#platter.size === 0) after.#share(this);
+    else after.current = this.#torn(keeps, random);
+    after.#durableLength = after.current.length;
+    return after;
+  }
+
+  /** The kernel's cache outlives the process, and what was not flushed still is not. */
+  #cached(): DiskFile {
+    const after = new DiskFile();
+    after.#share(this);
+    after.#durableLength = this.#durableLength;
+    for (const at of this.unflushed) after.unflushed.add(at);
+    for (const [at, bytes] of this.#platter) after.#platter.set(at, Buffer.from(bytes));
+    return after;
+  }
+
+  #share(file: DiskFile): void {
+    this.current = file.current;
+    this.#isShared = true;
+    file.#isShared = true;
   }
 
   #torn(keeps: CrashKeeps, random: SeededRandom): Buffer {
     const sectors = [...this.unflushed].sort((a, b) => a - b);
     const prefix = keeps === "prefix" ? random.below(sectors.length + 1) : 0;
-    let image: Buffer = Buffer.from(this.durable);
+    const image = Buffer.from(this.current);
+    for (const [at, platter] of this.#platter) {
+      image.fill(0, at, Math.min(at + SECTOR_BYTES, image.length));
+      platter.copy(image, at);
+    }
+    let length = this.#durableLength;
     for (const [i, at] of sectors.entries()) {
       const end = Math.min(at + SECTOR_BYTES, this.current.length);
       const isKept = keeps === "prefix" ? i < prefix : keeps !== "nothing" && random.below(2) === 0;
       if (!isKept && keeps !== "zeros") continue;
-      image = resized(image, Math.max(image.length, end));
+      length = Math.max(length, end);
       if (isKept) this.current.copy(image, at, at, end);
       else image.fill(0, at, end);
     }
-    return image;
+    return image.subarray(0, length);
   }
+
+  /** Makes the bytes this file's own, with room for `length` of them. */
+  #makeOwn(length: number): void {
+    if (!this.#isShared && length === this.current.length) return;
+    const own = Buffer.alloc(length);
+    this.current.copy(own);
+    this.current = own;
+    this.#isShared = false;
+  }
+}
+
+function flip(bytes: Buffer, at: number, bit: number): void {
+  if (at < bytes.length) bytes[at] = (bytes[at] ?? 0) ^ (1 << bit);
 }
 
 type NameOperation =
@@ -112,27 +191,55 @@ export class DiskDirectory {
     this.#unflushed.push(operation);
   }
 
+  /** A file is gone that was there for good. */
+  lose(name: string): void {
+    this.flush();
+    this.names.delete(name);
+    this.#durable.delete(name);
+  }
+
   flush(): void {
     for (const operation of this.#unflushed) applyTo(this.#durable, operation);
     this.#unflushed = [];
   }
 
   crash(keeps: CrashKeeps, random: SeededRandom): DiskDirectory {
+    const copies = new Map<DiskFile, DiskFile>();
+    const copyOf = (file: DiskFile): DiskFile => {
+      const copy = copies.get(file) ?? file.crash(keeps, random);
+      copies.set(file, copy);
+      return copy;
+    };
+    return keeps === "everything" ? this.#cached(copyOf) : this.#cut(keeps, random, copyOf);
+  }
+
+  #cached(copyOf: (file: DiskFile) => DiskFile): DiskDirectory {
+    const after = new DiskDirectory();
+    for (const [name, file] of this.names) after.names.set(name, copyOf(file));
+    for (const [name, file] of this.#durable) after.#durable.set(name, copyOf(file));
+    after.#unflushed = this.#unflushed.map((operation) =>
+      operation.kind === "create" ? { ...operation, file: copyOf(operation.file) } : operation,
+    );
+    return after;
+  }
+
+  #cut(
+    keeps: CrashKeeps,
+    random: SeededRandom,
+    copyOf: (file: DiskFile) => DiskFile,
+  ): DiskDirectory {
     const survivors = new Map(this.#durable);
     const count = this.#unflushed.length;
     const prefix = keeps === "prefix" ? random.below(count + 1) : 0;
     for (const [i, operation] of this.#unflushed.entries()) {
       const isKept =
-        keeps === "everything" ||
         (keeps === "prefix" && i < prefix) ||
         ((keeps === "subset" || keeps === "zeros") && random.below(2) === 0);
       if (isKept) applyTo(survivors, operation);
     }
     const after = new DiskDirectory();
-    const copies = new Map<DiskFile, DiskFile>();
     for (const [name, file] of survivors) {
-      const copy = copies.get(file) ?? file.crash(keeps, random);
-      copies.set(file, copy);
+      const copy = copyOf(file);
       after.names.set(name, copy);
       after.#durable.set(name, copy);
     }
@@ -161,11 +268,4 @@ function applyTo(names: Map<string, DiskFile>, operation: NameOperation): void {
 
 function floorSector(position: number): number {
   return position - (position % SECTOR_BYTES);
-}
-
-function resized(bytes: Buffer, length: number): Buffer {
-  if (bytes.length === length) return bytes;
-  const grown = Buffer.alloc(length);
-  bytes.copy(grown);
-  return grown;
 }

@@ -98,11 +98,12 @@ export class SimulatedFileSystem implements FileSystem {
 
   /** Rot: flips one bit, on the platter and in the cache. */
   flipBit(path: string, bit: number): void {
-    const file = this.#find("flip", path);
-    const at = Math.floor(bit / 8);
-    for (const image of [file.current, file.durable]) {
-      if (at < image.length) image[at] = (image[at] ?? 0) ^ (1 << (bit % 8));
-    }
+    this.#find("flip", path).flipBit(bit);
+  }
+
+  /** From now on reads that touch this range fail with EIO; writing there heals nothing. */
+  breakReads(path: string, from: number, length: number): void {
+    this.#find("break", path).brokenRanges.push({ from, to: from + length });
   }
 
   /** The bytes of a file as a read would see them. */
@@ -279,6 +280,10 @@ class SimulatedFile implements File {
   }
 
   readSync(into: Uint8Array, position: number): number {
+    const isBroken = this.#file.brokenRanges.some(
+      (range) => position < range.to && position + into.length > range.from,
+    );
+    if (isBroken) throw new FileSystemError("read", this.path, "EIO");
     const from = Math.min(position, this.#file.current.length);
     const to = Math.min(position + into.length, this.#file.current.length);
     into.set(this.#file.current.subarray(from, to));

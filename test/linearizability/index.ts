@@ -8,7 +8,7 @@ import type { HistoryOperation } from "./history.ts";
 import { describeVerdict } from "./report.ts";
 
 export { type CheckOptions, checkHistory, type HistoryVerdict } from "./check-history.ts";
-export type { HistoryOperation, Input, ObservedRecord, Output } from "./history.ts";
+export type { Condition, HistoryOperation, Input, ObservedRecord, Output } from "./history.ts";
 export { formatHistory, HistoryFormatError, parseHistory } from "./history.ts";
 export { HistoryRecorder, type RecordedCall } from "./history-recorder.ts";
 export { describeVerdict } from "./report.ts";

@@ -16,7 +16,7 @@ import type { Cluster } from "./cluster.ts";
 import type { Process, SimulatedNode } from "./node.ts";
 import type { Attempt, Intent } from "./operation.ts";
 import { encode, observed, outputOf } from "./translation.ts";
-import { require } from "./violation.ts";
+import { promised, require } from "./violation.ts";
 
 /** What clients do besides what they should (K2 and K3 of the fault matrix). */
 export interface Manners {
@@ -315,8 +315,12 @@ export class Client {
     attempt.outcome = outcome.kind;
     if (outcome.kind === "applied") ledger.answered(attempt, outcome.result);
     if (outcome.kind !== "not-applied") return;
-    require(attempt.index === 0, () =>
-      `attempt ${attempt.id} stands in the log at ${attempt.index} and is answered not-applied`);
+    promised(
+      "not-linearizable",
+      attempt.index === 0,
+      () =>
+        `attempt ${attempt.id} stands in the log at ${attempt.index} and is answered not-applied`,
+    );
   }
 
   // ---- Bad manners -----------------------------------------------------------------------------
@@ -396,8 +400,11 @@ export class Client {
     tally.count(`read by ${used}`);
     const record = reader.get(key);
     ledger.read(key, record, appliedIndex, revision);
-    require(revision >= minRevision, () =>
-      `a read at revision ${revision} was to wait for revision ${minRevision}`);
+    promised(
+      "not-linearizable",
+      revision >= minRevision,
+      () => `a read at revision ${revision} was to wait for revision ${minRevision}`,
+    );
     if (used !== "stale") ledger.readIsFresh(appliedIndex, floor);
     call?.ok({ kind: "record", record: observed(record), revision });
     this.#saw(revision);

@@ -12,8 +12,9 @@ import type {
   RestoredState,
   SnapshotMetadata,
 } from "../../raft/index.ts";
+import type { RepairResult } from "../../server/replica/repair-session.ts";
 import { entryChecksum, type PersistBatch } from "../../storage/index.ts";
-import { require } from "./violation.ts";
+import { promised, require } from "./violation.ts";
 
 interface Tail {
   readonly index: number;
@@ -40,6 +41,10 @@ export class DurableLog {
   #promise: Promise = { term: 0, vote: 0 };
   #snapshotIndex = 0;
   #pending: Pending[] = [];
+  /** The log was rebuilt from less than was promised. */
+  #mayBeCut = false;
+  /** A peer's snapshot may have brought a newer term. */
+  #isRebuilt = false;
 
   constructor(nodeId: number) {
     this.#nodeId = nodeId;
@@ -72,63 +77,111 @@ export class DurableLog {
   /** Nothing that promises something leaves before the promise is durable (thesis 3.8). */
   checkPromise({ message, term, from, to }: Envelope): void {
     const { term: durableTerm, vote } = this.#promise;
-    const explain = (): string =>
-      `node ${this.#nodeId} sent ${JSON.stringify(message)} of term ${term} to ${to}; durable is ` +
-      `term ${durableTerm}, vote ${vote}, log up to ${this.#last.index}`;
-    switch (message.kind) {
-      case "request-vote":
-        if (message.phase === "pre-vote") return;
-        require(durableTerm > term || (durableTerm === term && vote === from), explain);
-        return;
-      case "request-vote-response":
-        if (message.phase === "pre-vote" || !message.granted) return;
-        require(durableTerm > term || (durableTerm === term && vote === to), explain);
-        return;
-      case "append-entries-response":
-        if (message.result === "rejected") return;
-        require(durableTerm >= term, explain);
-        require(durableTerm > term || this.#last.index >= message.matchIndex, explain);
-        return;
-      case "install-snapshot-response":
-        require(durableTerm >= term, explain);
-        require(durableTerm > term || this.#last.index >= message.matchIndex, explain);
-        return;
-      default:
-        return;
+    const isVoteKept = (candidate: number) => durableTerm === term && vote === candidate;
+    const isKept = (): boolean => {
+      if (durableTerm > term) return true;
+      switch (message.kind) {
+        case "request-vote":
+          return message.phase === "pre-vote" || isVoteKept(from);
+        case "request-vote-response":
+          return message.phase === "pre-vote" || !message.granted || isVoteKept(to);
+        case "append-entries-response":
+          if (message.result === "rejected") return true;
+          return durableTerm === term && this.#last.index >= message.matchIndex;
+        case "install-snapshot-response":
+          return durableTerm === term && this.#last.index >= message.matchIndex;
+        default:
+          return true;
+      }
+    };
+    promised(
+      "early-promise",
+      isKept(),
+      () =>
+        `node ${this.#nodeId} sent ${JSON.stringify(message)} of term ${term} to ${to}; durable is ` +
+        `term ${durableTerm}, vote ${vote}, log up to ${this.#last.index}`,
+    );
+  }
+
+  /** What was durable is damaged; a snapshot may be gone when the log makes up for it. */
+  damaged(): void {
+    this.#snapshotIndex = 0;
+  }
+
+  /**
+   * A damaged log is about to be replaced: by what it was, or by a peer's snapshot and what goes on
+   * behind it, or by less, which is only allowed to a log that says so.
+   */
+  rebuilding({ kind, received }: RepairResult): void {
+    if (received !== undefined) {
+      this.#pending.push({ kind: "install", snapshot: received.description.metadata });
     }
+    this.#isRebuilt = true;
+    if (kind === "recovering") this.#mayBeCut = true;
   }
 
   /** Holds what recovery found against what was promised, and takes it as the truth from here. */
-  recovered(restored: RestoredState): void {
-    const { snapshot, entries, hardState } = restored;
+  recovered(restored: RestoredState, isRecovering: boolean): void {
+    const { snapshot, hardState } = restored;
     const snapshotIndex = snapshot?.index ?? 0;
-    require(snapshotIndex >= this.#snapshotIndex, () =>
-      `node ${this.#nodeId} lost snapshot ${this.#snapshotIndex}, found ${snapshotIndex}`);
+    if (this.#mayBeCut && isRecovering) {
+      // In a term in which nothing was promised yet.
+      promised(
+        "lost-write",
+        hardState.term > this.#promise.term && hardState.vote === 0,
+        () =>
+          `node ${this.#nodeId} goes on with a cut log in term ${hardState.term}, promised was term ` +
+          `${this.#promise.term}`,
+      );
+      this.#take(restored);
+      return;
+    }
+    promised(
+      "lost-write",
+      snapshotIndex >= this.#snapshotIndex,
+      () => `node ${this.#nodeId} lost snapshot ${this.#snapshotIndex}, found ${snapshotIndex}`,
+    );
     const found = tailOf(restored);
     this.#checkHardState(hardState, found);
-    const promised = this.#last;
-    require(this.#settle(found), () =>
-      `node ${this.#nodeId} recovered a log up to ${found.index} (term ${found.term}), promised ` +
-      `was ${promised.index} (term ${promised.term})`);
+    const before = this.#last;
+    promised(
+      "lost-write",
+      this.#settle(found),
+      () =>
+        `node ${this.#nodeId} recovered a log up to ${found.index} (term ${found.term}), promised ` +
+        `was ${before.index} (term ${before.term})`,
+    );
+    this.#take(restored);
+  }
+
+  #take(restored: RestoredState): void {
+    const { snapshot, entries, hardState } = restored;
     this.#tails = [EMPTY];
     if (snapshot !== undefined) this.#put(tailOfSnapshot(snapshot));
     for (const entry of entries) this.#put(tailOfEntry(entry));
-    this.#last = found;
+    this.#last = tailOf(restored);
     this.#promise = { term: hardState.term, vote: hardState.vote };
-    this.#snapshotIndex = snapshotIndex;
+    this.#snapshotIndex = snapshot?.index ?? 0;
     this.#pending = [];
+    this.#mayBeCut = false;
+    this.#isRebuilt = false;
   }
 
   #checkHardState({ term, vote, commitIndex }: HardState, found: Tail): void {
     const hardStates = this.#pending.map((item) =>
       item.kind === "batch" ? item.batch.hardState : undefined,
     );
+    const isNewer = this.#isRebuilt && term > this.#promise.term && vote === 0;
     const known = [this.#promise, ...hardStates].some(
       (state) => state?.term === term && state.vote === vote,
     );
-    require(known, () =>
-      `node ${this.#nodeId} recovered term ${term} and vote ${vote}, promised was term ` +
-      `${this.#promise.term} and vote ${this.#promise.vote}`);
+    promised(
+      "lost-write",
+      known || isNewer,
+      () =>
+        `node ${this.#nodeId} recovered term ${term} and vote ${vote}, promised was term ` +
+        `${this.#promise.term} and vote ${this.#promise.vote}`,
+    );
     require(commitIndex <= found.index, () =>
       `node ${this.#nodeId} recovered commit ${commitIndex} behind its log, ${found.index}`);
   }

@@ -7,6 +7,8 @@ import type { SeededRandom } from "../../raft/index.ts";
 import { between, chance, exponential, fork, pick, pickAny } from "./chance.ts";
 import type { Client, Manners } from "./client.ts";
 import type { Cluster } from "./cluster.ts";
+import { damageStrikes } from "./damage-faults.ts";
+import { DAMAGE_KINDS } from "./disk-damage.ts";
 import { linkStrikes } from "./link-faults.ts";
 import type { SimulatedNode } from "./node.ts";
 import { nodeStrikes } from "./node-faults.ts";
@@ -36,6 +38,14 @@ export const FAULT_KINDS = [
   "retry-storm",
   "duplicate-request",
   "bad-sequence",
+  "write-error",
+  "sync-error",
+  "bit-rot",
+  "lost-file",
+  "truncated-file",
+  "misdirected-write",
+  "read-error",
+  "helical",
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -55,6 +65,11 @@ export const FAULT_EFFECTS = [
   "session expired",
   "sessions full",
   "refused: disk-full",
+  "ended by a failed call",
+  "start refused by damage, alone",
+  "repaired: exact",
+  "repaired: recovering",
+  "whole again",
 ] as const;
 
 /** Harm done to one node, now. */
@@ -70,6 +85,8 @@ export interface Striking {
   readonly bounded: (durationMs: number) => number;
 }
 
+/** They do not always find something to harm. */
+const COUNTS_ITSELF: ReadonlySet<FaultKind> = new Set([...DAMAGE_KINDS, "helical"]);
 const FAULT_CHANCE = 0.15;
 const DAY_MS = 86_400_000;
 const TEN_YEARS_MS = 3650 * DAY_MS;
@@ -114,7 +131,11 @@ export class Faults {
       later: (delayMs, run) => this.#later(delayMs, run),
       bounded: (durationMs) => Math.min(durationMs, endMs - cluster.scheduler.nowMs),
     };
-    this.#strikes = new Map([...linkStrikes(striking), ...nodeStrikes(striking)]);
+    this.#strikes = new Map([
+      ...linkStrikes(striking),
+      ...nodeStrikes(striking),
+      ...damageStrikes(striking),
+    ]);
     for (const kind of kinds) {
       if (isAllowed(kind, cluster.shape)) this.#install(kind, fork(cluster.seed, `fault ${kind}`));
     }
@@ -132,6 +153,7 @@ export class Faults {
       node.drive.isFull = false;
       node.drive.latencyMsMax = this.#cluster.shape.diskMsMax;
       node.drive.dieAfter(0, "everything");
+      node.drive.fail(undefined);
       node.wallClockErrorMs = 0;
       node.setClockRate(1);
       scheduler.after(0, () => node.start());
@@ -163,7 +185,7 @@ export class Faults {
         const strike = this.#strikes.get(kind);
         this.#every(random, pick(random, [1200, 2500, 5000]), (victim) => {
           this.#cluster.trace.note(`fault: ${kind}`);
-          this.#cluster.tally.count(kind);
+          if (!COUNTS_ITSELF.has(kind)) this.#cluster.tally.count(kind);
           strike?.(random, victim);
         });
       }

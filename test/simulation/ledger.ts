@@ -18,13 +18,15 @@ import {
 import { entryChecksum } from "../../storage/index.ts";
 import type { Attempt, Intent } from "./operation.ts";
 import { isSameRecord, isSameResult, Specification } from "./specification.ts";
-import { require, Violation } from "./violation.ts";
+import { promised, require, Violation } from "./violation.ts";
 
 interface Line {
   readonly entry: Entry;
   readonly checksum: number;
   /** The store's revision after it. */
   revision: number;
+  /** Of the whole state after it, when somebody stopped there. */
+  hash: string | undefined;
   result: KvResult | undefined;
 }
 
@@ -80,7 +82,11 @@ export class Ledger {
   led(nodeId: number, term: number): void {
     const known = this.#leaders.get(term);
     if (known === nodeId) return;
-    require(known === undefined, () => `nodes ${known} and ${nodeId} both lead term ${term}`);
+    promised(
+      "two-leaders",
+      known === undefined,
+      () => `nodes ${known} and ${nodeId} both lead term ${term}`,
+    );
     this.#leaders.set(term, nodeId);
   }
 
@@ -91,9 +97,13 @@ export class Ledger {
     const known = this.#lines[index - 1];
     if (known !== undefined) {
       // The checksum covers the entry before, so equal ones mean equal logs up to here.
-      require(known.entry.term === entry.term && known.checksum === checksum, () =>
-        `node ${nodeId} applies another entry at ${index}: term ${entry.term}, ` +
-        `others term ${known.entry.term}`);
+      promised(
+        "lost-write",
+        known.entry.term === entry.term && known.checksum === checksum,
+        () =>
+          `node ${nodeId} applies another entry at ${index}: term ${entry.term}, ` +
+          `others term ${known.entry.term}`,
+      );
       return;
     }
     require(index === this.#lines.length + 1, () =>
@@ -101,7 +111,7 @@ export class Ledger {
     const before = this.#lines.at(-1);
     require(before === undefined || before.entry.time <= entry.time, () =>
       `cluster time runs back at ${index}: ${before?.entry.time} to ${entry.time}`);
-    this.#lines.push({ entry, checksum, revision: 0, result: undefined });
+    this.#lines.push({ entry, checksum, revision: 0, hash: undefined, result: undefined });
   }
 
   /** A node executed a command: its answer is that of the specification and of all others. */
@@ -109,23 +119,42 @@ export class Ledger {
     const line = this.#lineAt(entry.index);
     if (line.result !== undefined) {
       const expected = line.result;
-      require(isSameResult(expected, result), () =>
-        `node ${nodeId} answers ${entry.index} with ${show(result)}, others ${show(expected)}`);
+      promised(
+        "state-mismatch",
+        isSameResult(expected, result),
+        () =>
+          `node ${nodeId} answers ${entry.index} with ${show(result)}, others ${show(expected)}`,
+      );
       return;
     }
     const attempt = this.#attempts.get(attemptIdOf(entry.data));
     require(attempt !== undefined, () => `the command at ${entry.index} was never sent`);
-    require(attempt.index === 0, () =>
-      `attempt ${attempt.id} stands in the log twice: ${attempt.index} and ${entry.index}`);
-    require(attempt.outcome !== "not-applied", () =>
-      `attempt ${attempt.id} was answered as not applied and stands in the log at ${entry.index}`);
-    require(entry.index > attempt.floor, () =>
-      `attempt ${attempt.id} takes effect at ${entry.index}, it was begun after ${attempt.floor}`);
+    promised(
+      "duplicate-execution",
+      attempt.index === 0,
+      () => `attempt ${attempt.id} stands in the log twice: ${attempt.index} and ${entry.index}`,
+    );
+    promised(
+      "not-linearizable",
+      attempt.outcome !== "not-applied",
+      () =>
+        `attempt ${attempt.id} was answered as not applied and stands in the log at ${entry.index}`,
+    );
+    promised(
+      "not-linearizable",
+      entry.index > attempt.floor,
+      () =>
+        `attempt ${attempt.id} takes effect at ${entry.index}, it was begun after ${attempt.floor}`,
+    );
     attempt.index = entry.index;
     const expected = this.specification.execute(attempt.intent, entry.time, result);
-    require(isSameResult(expected, result), () =>
-      `node ${nodeId} answers ${show(attempt.intent)} at ${entry.index} with ${show(result)}, ` +
-      `right is ${show(expected)}`);
+    promised(
+      "not-linearizable",
+      isSameResult(expected, result),
+      () =>
+        `node ${nodeId} answers ${show(attempt.intent)} at ${entry.index} with ${show(result)}, ` +
+        `right is ${show(expected)}`,
+    );
     line.result = result;
     line.revision = this.specification.revision;
   }
@@ -139,19 +168,36 @@ export class Ledger {
   }
 
   /** After a node applied up to `index`. */
-  reached(nodeId: number, index: number, revision: number): void {
+  reached(nodeId: number, index: number, revision: number, hash: string): void {
     const line = this.#lineAt(index);
-    require(line.revision === revision, () =>
-      `node ${nodeId} is at revision ${revision} after ${index}, right is ${line.revision}`);
+    promised(
+      "state-mismatch",
+      line.revision === revision,
+      () => `node ${nodeId} is at revision ${revision} after ${index}, right is ${line.revision}`,
+    );
+    const known = line.hash;
+    promised(
+      "state-mismatch",
+      known === undefined || known === hash,
+      () => `node ${nodeId} has state ${hash} after ${index}, others ${known}`,
+    );
+    line.hash = hash;
   }
 
   /** A client was answered. */
   answered(attempt: Attempt, result: KvResult): void {
-    require(attempt.index !== 0, () => `attempt ${attempt.id} was answered and never applied`);
+    promised(
+      "lost-write",
+      attempt.index !== 0,
+      () => `attempt ${attempt.id} was answered and never applied`,
+    );
     const line = this.#lineAt(attempt.index);
     const expected = line.result;
-    require(expected !== undefined && isSameResult(expected, result), () =>
-      `attempt ${attempt.id} was answered ${show(result)}, applied as ${show(expected)}`);
+    promised(
+      "not-linearizable",
+      expected !== undefined && isSameResult(expected, result),
+      () => `attempt ${attempt.id} was answered ${show(result)}, applied as ${show(expected)}`,
+    );
     this.#seen = Math.max(this.#seen, attempt.index);
     this.#judged += 1;
   }
@@ -159,25 +205,39 @@ export class Ledger {
   /** A client was shown what a node holds. */
   read(key: string, record: KvRecord | undefined, point: number, revision: number): void {
     const line = this.#lines[point - 1];
-    require((line?.revision ?? 0) === revision, () =>
-      `a read at ${point} shows revision ${revision}, right is ${line?.revision}`);
+    promised(
+      "not-linearizable",
+      (line?.revision ?? 0) === revision,
+      () => `a read at ${point} shows revision ${revision}, right is ${line?.revision}`,
+    );
     const expected = this.specification.recordAt(key, revision);
-    require(isSameRecord(expected, record), () =>
-      `a read of ${key} at revision ${revision} shows ${show(record)}, right is ${show(expected)}`);
+    promised(
+      "not-linearizable",
+      isSameRecord(expected, record),
+      () =>
+        `a read of ${key} at revision ${revision} shows ${show(record)}, right is ${show(expected)}`,
+    );
     this.#judged += 1;
   }
 
   /** A linearizable read sees all that was answered before it was begun. */
   readIsFresh(point: number, floor: number): void {
-    require(point >= floor, () => `a read was made at ${point}, it was begun after ${floor}`);
+    promised(
+      "not-linearizable",
+      point >= floor,
+      () => `a read was made at ${point}, it was begun after ${floor}`,
+    );
     this.#seen = Math.max(this.#seen, point);
   }
 
   /** Snapshots of one index are equal on all nodes, and restore to what was saved. */
   snapshot(nodeId: number, index: number, hash: string): void {
     const known = this.#snapshots.get(index);
-    require(known === undefined || known === hash, () =>
-      `node ${nodeId} has another state at ${index} than others`);
+    promised(
+      "state-mismatch",
+      known === undefined || known === hash,
+      () => `node ${nodeId} has another state at ${index} than others`,
+    );
     this.#snapshots.set(index, hash);
   }
 

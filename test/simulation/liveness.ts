@@ -5,7 +5,7 @@
 import type { Client } from "./client.ts";
 import type { Cluster } from "./cluster.ts";
 import { ELECTION_TIMEOUT_MS_MAX } from "./shape.ts";
-import { require } from "./violation.ts";
+import { promised } from "./violation.ts";
 import { hashOf } from "./watched.ts";
 
 const STEP_MS = 25;
@@ -66,8 +66,12 @@ function agree(cluster: Cluster): void {
   const expected = hashOf(cluster.ledger.replay());
   for (const { id, process } of cluster.nodes) {
     if (process === undefined) continue;
-    const hash = process.machine.hash();
-    require(hash === expected, () => `node ${id} ends in state ${hash}, replay gives ${expected}`);
+    const hash = process.machine.snapshotHash();
+    promised(
+      "state-mismatch",
+      hash === expected,
+      () => `node ${id} ends in state ${hash}, replay gives ${expected}`,
+    );
   }
 }
 
@@ -77,7 +81,7 @@ function waitFor(cluster: Cluster, limitMs: number, missing: () => string | unde
   for (;;) {
     const what = missing();
     if (what === undefined) return;
-    require(scheduler.nowMs < endMs, () => `after ${limitMs} ms of calm: ${what}`);
+    promised("not-live", scheduler.nowMs < endMs, () => `after ${limitMs} ms of calm: ${what}`);
     scheduler.runFor(STEP_MS);
   }
 }

@@ -8,7 +8,7 @@ import { between, chance, exponential, pick } from "./chance.ts";
 import type { FaultKind, Strike, Striking } from "./faults.ts";
 import type { SimulatedNode } from "./node.ts";
 import { ELECTION_TIMEOUT_MS, ELECTION_TIMEOUT_MS_MAX } from "./shape.ts";
-import { require } from "./violation.ts";
+import { promised } from "./violation.ts";
 
 const TORN: readonly [CrashKeeps, ...CrashKeeps[]] = ["prefix", "subset", "zeros"];
 const ANYTHING: readonly [CrashKeeps, ...CrashKeeps[]] = ["everything", "nothing", ...TORN];
@@ -42,6 +42,8 @@ export function nodeStrikes(striking: Striking): readonly (readonly [FaultKind, 
         victim.stall(striking.bounded(exponential(random, meanMs)));
       },
     ],
+    ["write-error", (_random, victim) => victim.drive.fail("write")],
+    ["sync-error", (_random, victim) => victim.drive.fail("sync")],
     ["disk-full", fillDisk(striking)],
     ["slow-disk", slowDisk(striking)],
     ["hung-disk", hangDisk(striking)],
@@ -115,14 +117,18 @@ function hangDisk({ cluster, bounded }: Striking): Strike {
   return (random, victim) => {
     const { scheduler, nodes } = cluster;
     const durationMs = bounded(between(random, 100, 6000));
-    victim.drive.hungUntilMs = scheduler.nowMs + durationMs;
+    const { drive } = victim;
+    drive.hungUntilMs = Math.max(drive.hungUntilMs, scheduler.nowMs + durationMs);
     if (durationMs < HUNG_MS_MIN || nodes.length === 1) return;
     const { process } = victim;
     scheduler.after(durationMs - 1, () => {
       if (process === undefined || victim.process !== process || process.clock.isStalled) return;
       const { role, term, stableIndex, lastIndex } = process.replica.raft;
-      require(role !== "leader" || stableIndex === lastIndex, () =>
-        `node ${victim.id} still leads term ${term} after its disk hung for ${durationMs} ms`);
+      promised(
+        "not-live",
+        role !== "leader" || stableIndex === lastIndex,
+        () => `node ${victim.id} still leads term ${term} after its disk hung for ${durationMs} ms`,
+      );
     });
   };
 }

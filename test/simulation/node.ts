@@ -1,6 +1,7 @@
 /**
  * One simulated node: a disk that stays, and processes that come and go on it. A process is the
  * production replica over the production storage and state machine; only the ports are simulated.
+ * One that finds its disk damaged repairs it first, from its peers, as production does.
  *
  * A process ends by a crash from outside, in the middle of a disk call, or by itself when its
  * storage failed; whoever runs the node starts the next one.
@@ -13,13 +14,32 @@ import {
   KvStateMachine,
   type SessionLimits,
 } from "../../server/kv/index.ts";
-import type { ReplicaTiming, SnapshotPolicy } from "../../server/replica/options.ts";
+import type { TransportEvents } from "../../server/peer/index.ts";
+import { openOrSurvey } from "../../server/repairing.ts";
+import type {
+  MembershipView,
+  ReplicaTiming,
+  SnapshotPolicy,
+} from "../../server/replica/options.ts";
+import { RepairingReplica, rebuildOf } from "../../server/replica/repairing-replica.ts";
 import { Replica } from "../../server/replica.ts";
-import { isAllocationFailure, openStorage, type StorageOptions } from "../../storage/index.ts";
+import {
+  CorruptionError,
+  type DamageSurvey,
+  FileSystemError,
+  isAllocationFailure,
+  rebuildLog,
+  receiveRepairSnapshot,
+  type SnapshotSink,
+  type Storage,
+  StorageFailedError,
+  type StorageOptions,
+} from "../../storage/index.ts";
 import type { CrashKeeps } from "../../storage/testing/simulated-disk.ts";
-import { Drive, ProcessDied } from "./drive.ts";
+import { Drive } from "./drive.ts";
 import { DurableLog } from "./durable-log.ts";
 import type { Ledger } from "./ledger.ts";
+import { ProcessDied } from "./mounted-drive.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { SimulatedClock } from "./simulated-clock.ts";
 import type { Port, SimulatedNetwork } from "./simulated-network.ts";
@@ -52,7 +72,14 @@ export interface Process {
   readonly incarnation: number;
   readonly clock: SimulatedClock;
   readonly machine: WatchedMachine;
+  readonly storage: Storage;
   readonly replica: Replica<KvResult>;
+  readonly port: Port;
+}
+
+/** A process that is not a member yet: it asks its peers for what its disk lost. */
+interface Repair {
+  readonly clock: SimulatedClock;
   readonly port: Port;
 }
 
@@ -61,7 +88,7 @@ interface Glimpse {
   readonly commitIndex: number;
 }
 
-const DIRECTORY = "/data";
+export const DIRECTORY = "/data";
 /** The moment the clocks of well-kept machines agree on. */
 const WALL_CLOCK_MS = 1_700_000_000_000;
 const SUPERVISOR_MS = 300;
@@ -81,6 +108,9 @@ export class SimulatedNode {
   /** Calls back when a process is gone, whichever way. */
   readonly #onEnd: (node: SimulatedNode, process: Process) => void;
   #process: Process | undefined;
+  #repair: Repair | undefined;
+  /** Its disk was damaged, and no process since then was whole. */
+  #isHurt = false;
   #starts = 0;
   #glimpse: Glimpse = { term: 0, commitIndex: 0 };
 
@@ -109,9 +139,27 @@ export class SimulatedNode {
     return this.#process?.replica.raft.role === "leader";
   }
 
+  /** May not hold what it once acknowledged. */
+  get isHurt(): boolean {
+    const process = this.#process;
+    if (process !== undefined && !process.storage.isRecovering) this.#isHurt = false;
+    return this.#isHurt;
+  }
+
+  /** Somebody damages the disk: true when something was damaged. Only while no process runs. */
+  damage(harm: (drive: Drive) => string | undefined): boolean {
+    require(this.#process === undefined, () => `node ${this.id} runs on the disk`);
+    const what = harm(this.drive);
+    if (what === undefined) return false;
+    this.#isHurt = true;
+    this.durable.damaged();
+    this.#around.trace.note(`node ${this.id} damaged: ${what}`);
+    return true;
+  }
+
   /** Starts a process on what the disk holds. */
   start(): void {
-    if (this.#process !== undefined) return;
+    if (this.#process !== undefined || this.#repair !== undefined) return;
     this.#starts += 1;
     const start = this.#starts;
     const { scheduler, trace } = this.#around;
@@ -121,15 +169,13 @@ export class SimulatedNode {
       originMs: this.#originMs,
       guard: (run) => this.#guard(start, clock, run),
     });
-    clock.deliver(() => {
-      this.#process = this.#open(clock);
-    });
+    clock.deliver(() => this.#open(clock));
   }
 
   /** Ends the process; of what was not flushed, the disk keeps what `keeps` says. */
   crash(keeps: CrashKeeps): void {
-    const process = this.#process;
-    if (process !== undefined) this.#end(process.clock, keeps);
+    const running = this.#process ?? this.#repair;
+    if (running !== undefined) this.#end(running.clock, keeps);
   }
 
   stall(durationMs: number): void {
@@ -160,10 +206,15 @@ export class SimulatedNode {
     if (role === "leader") this.#around.ledger.led(this.id, term);
   }
 
-  #open(clock: SimulatedClock): Process {
-    const { ledger, network, trace } = this.#around;
-    const { initialConfiguration, timing, snapshots, sessionLimits } = this.#settings;
-    const storage = openStorage({
+  #open(clock: SimulatedClock): void {
+    const options = this.#storageOptions(clock);
+    const opened = openOrSurvey(options, this.#settings.initialConfiguration);
+    if (opened.kind === "whole") this.#process = this.#serve(clock, opened.storage);
+    else this.#beginRepair(clock, options, opened.survey);
+  }
+
+  #storageOptions(clock: SimulatedClock): StorageOptions {
+    return {
       ...this.#settings.storage,
       directory: DIRECTORY,
       fileSystem: this.drive.mount(clock),
@@ -176,10 +227,60 @@ export class SimulatedNode {
       },
       onReport: (report) => {
         this.#around.tally.count(report.kind);
-        trace.note(`node ${this.id} storage: ${report.kind}`);
+        this.#around.trace.note(`node ${this.id} storage: ${report.kind}`);
+      },
+    };
+  }
+
+  #beginRepair(clock: SimulatedClock, options: StorageOptions, survey: DamageSurvey): void {
+    const { network, tally, trace } = this.#around;
+    const { identity, places } = survey;
+    tally.count("repair begun");
+    for (const { file, offset, reason } of places) this.#log({ file, offset }, reason);
+    const { prefix, islands, lost, lastKnownIndex, isTailKnown } = survey;
+    this.#log(
+      {
+        start: survey.start.index,
+        prefix: prefix.length,
+        islands: islands.map(({ length }) => length),
+        lost: lost.length,
+        lastKnownIndex,
+        isTailKnown,
+      },
+      "survey",
+    );
+    const snapshots = () => receiveRepairSnapshot(options, identity);
+    const opened: { port?: Port } = {};
+    new RepairingReplica<KvResult>({
+      survey,
+      initialConfiguration: this.#settings.initialConfiguration,
+      clock,
+      openTransport: (events, member) => {
+        const port = this.#port(clock, identity.incarnation, events, member, snapshots);
+        opened.port = port;
+        return new SimulatedTransport(network, port);
+      },
+      discardSnapshot: ({ path }) => options.fileSystem.unlinkSync(path),
+      log: { info: this.#log, warn: this.#log, error: this.#log },
+      done: (result) => {
+        this.#repair = undefined;
+        this.durable.rebuilding(result);
+        rebuildLog(options, rebuildOf(survey, result));
+        tally.count(`repaired: ${result.kind}`);
+        trace.note(`node ${this.id} repaired: ${result.kind}`);
+        this.#open(clock);
       },
     });
-    this.durable.recovered(storage.restored);
+    const { port } = opened;
+    if (port === undefined) throw new Violation("a repair opens its transport");
+    this.#repair = { clock, port };
+    network.open(port);
+  }
+
+  #serve(clock: SimulatedClock, storage: Storage): Process {
+    const { ledger, network, trace } = this.#around;
+    const { initialConfiguration, timing, snapshots, sessionLimits } = this.#settings;
+    this.durable.recovered(storage.restored, storage.isRecovering);
     const machine = new WatchedMachine(
       this.id,
       new KvStateMachine(sessionLimits),
@@ -209,21 +310,19 @@ export class SimulatedNode {
       machine,
       acceptsCommand: isSupportedCommand,
       openTransport: (events, member) => {
-        const port: Port = {
-          id: this.id,
-          incarnation: storage.identity.incarnation,
-          clock,
-          events,
-          member,
-          receiveSnapshot: () => storage.receiveSnapshot(),
-          onSend: (envelope) => this.#sending(envelope),
-          isOpen: true,
-          links: new Set(),
-        };
+        const { incarnation } = storage.identity;
+        const sink = () => storage.receiveSnapshot();
+        const port = this.#port(clock, incarnation, events, member, sink);
         opened.port = port;
         return new SimulatedTransport(network, port);
       },
-      log: { info: this.#log, warn: this.#log },
+      log: { info: this.#log, warn: this.#log, error: this.#log },
+      onDiverged: ({ index }) => {
+        throw new Violation(
+          `node ${this.id} is outvoted: its state differs at ${index}`,
+          "state-mismatch",
+        );
+      },
     });
     const { port } = opened;
     if (port === undefined) throw new Violation("a replica opens its transport");
@@ -232,40 +331,71 @@ export class SimulatedNode {
     // A commit index is a hint and may be lost with a crash.
     const { term, commitIndex } = replica.raft;
     this.#glimpse = { term, commitIndex };
-    return { incarnation: this.#starts, clock, machine, replica, port };
+    return { incarnation: this.#starts, clock, machine, storage: watched, replica, port };
+  }
+
+  #port(
+    clock: SimulatedClock,
+    incarnation: number,
+    events: TransportEvents<KvResult>,
+    member: MembershipView,
+    receiveSnapshot: () => SnapshotSink,
+  ): Port {
+    const onSend = (envelope: Envelope): void => this.#sending(envelope);
+    const links = new Set<number>();
+    const { id } = this;
+    return { id, incarnation, clock, events, member, receiveSnapshot, onSend, isOpen: true, links };
   }
 
   #guard(start: number, clock: SimulatedClock, run: () => void): void {
     try {
       run();
     } catch (error) {
-      if (error instanceof ProcessDied) {
-        this.#died(start, clock, error);
-      } else if (
-        this.#process === undefined &&
-        error instanceof Error &&
-        this.#isFullAtStart(error)
-      ) {
-        this.#around.tally.count("start refused by a full disk");
-        this.#end(clock, "everything");
-        this.#around.scheduler.after(SUPERVISOR_MS, () => this.start());
-      } else {
-        throw error;
-      }
+      if (!(error instanceof Error) || !this.#endsByItself(start, clock, error)) throw error;
     }
   }
 
-  #isFullAtStart(error: Error): boolean {
-    return this.drive.isFull && isAllocationFailure(error);
+  /** True when the process may end of this. */
+  #endsByItself(start: number, clock: SimulatedClock, error: Error): boolean {
+    const { tally, scheduler, trace } = this.#around;
+    const { drive } = this;
+    const isDiskError = error instanceof FileSystemError || error instanceof StorageFailedError;
+    const isBroken = drive.hasFailed && isDiskError;
+    if (error instanceof ProcessDied || isBroken) {
+      require(drive.hasKilled || drive.hasFailed, () =>
+        `node ${this.id} ended by itself: ${error.message}`);
+      trace.note(`node ${this.id} dies ${error.message}`);
+      tally.count(drive.hasFailed ? "ended by a failed call" : "death in a call");
+      this.#end(clock, drive.deathKeeps);
+      this.#restartLater(start);
+      return true;
+    }
+    if (this.#process === undefined && drive.isFull && isAllocationFailure(error)) {
+      tally.count("start refused by a full disk");
+      this.#end(clock, "everything");
+      scheduler.after(SUPERVISOR_MS, () => this.start());
+      return true;
+    }
+    // Alone there is nobody to ask: it refuses to start, until somebody brings the disk back.
+    const isAlone = this.#settings.initialConfiguration.members.length === 1;
+    if (
+      this.#process === undefined &&
+      isAlone &&
+      this.#isHurt &&
+      error instanceof CorruptionError
+    ) {
+      tally.count("start refused by damage, alone");
+      this.#end(clock, "everything");
+      drive.undoDamage();
+      this.#isHurt = false;
+      this.#restartLater(start);
+      return true;
+    }
+    return false;
   }
 
-  #died(start: number, clock: SimulatedClock, error: ProcessDied): void {
-    const { tally, trace, scheduler } = this.#around;
-    require(this.drive.hasKilled, () => `node ${this.id} ended by itself: ${error.message}`);
-    trace.note(`node ${this.id} dies ${error.message}`);
-    tally.count("death in a call");
-    this.#end(clock, this.drive.deathKeeps);
-    scheduler.after(SUPERVISOR_MS, () => {
+  #restartLater(start: number): void {
+    this.#around.scheduler.after(SUPERVISOR_MS, () => {
       if (this.#starts === start) this.start();
     });
   }
@@ -273,12 +403,16 @@ export class SimulatedNode {
   #end(clock: SimulatedClock, keeps: CrashKeeps): void {
     const { network, tally, trace } = this.#around;
     const process = this.#process;
+    const repair = this.#repair;
     this.#process = undefined;
+    this.#repair = undefined;
     clock.end();
     const loss = this.drive.crash(keeps);
+    tally.count(keeps === "everything" ? "process ended" : "power lost");
     trace.note(`node ${this.id} ends, disk keeps ${keeps}`);
     if (loss.files > 0) tally.count(keeps === "nothing" ? "unflushed writes lost" : "write torn");
     if (loss.names > 0) tally.count("unflushed names lost");
+    if (repair !== undefined) network.closePort(repair.port);
     if (process === undefined) return;
     network.closePort(process.port);
     this.#onEnd(this, process);
@@ -309,6 +443,7 @@ export class SimulatedNode {
   readonly #log = (fields: Readonly<Record<string, unknown>>, message: string): void => {
     const { trace, tally } = this.#around;
     if (message.startsWith("won the election")) tally.count("election won");
+    if (message.startsWith("whole again")) tally.count("whole again");
     if (trace.keepsLines) trace.line(`node ${this.id}: ${message} ${JSON.stringify(fields)}`);
   };
 

@@ -28,6 +28,7 @@ function main(): void {
       from: { type: "string", default: "1" },
       faults: { type: "string" },
       duration: { type: "string" },
+      nodes: { type: "string" },
       trace: { type: "boolean", default: false },
       quiet: { type: "boolean", default: false },
     },
@@ -35,6 +36,7 @@ function main(): void {
   const common = {
     faults: values.faults === undefined ? undefined : faultsOf(values.faults),
     durationMs: values.duration === undefined ? undefined : Number(values.duration),
+    nodes: values.nodes === undefined ? undefined : Number(values.nodes),
   };
   const isOne = values.seed !== undefined || values.seeds === undefined;
   const first = Number(values.seed ?? values.from);

@@ -62,6 +62,11 @@ export class Scheduler {
     this.#nowMs = Math.max(this.#nowMs, untilMs);
   }
 
+  /** Runs event after event, until one has changed what `isWaiting` says or none is left. */
+  runWhile(isWaiting: () => boolean): void {
+    while (isWaiting() && this.#heap.length > 0) this.#step();
+  }
+
   runFor(durationMs: number): void {
     this.runUntil(this.#nowMs + durationMs);
   }

@@ -38,6 +38,16 @@ const CALM: LinkFaults = {
   reorder: false,
 };
 
+/** What becomes of one message; it may overtake others of its link. */
+export interface Fate {
+  readonly isLost: boolean;
+  /** On top of what the link takes anyway. */
+  readonly delayMs: number;
+}
+
+/** Undefined: whatever `faults` says. */
+export type Conduct = (message: PeerMessage) => Fate | undefined;
+
 const LATENCY_MS_MIN = 0.1;
 const LATENCY_MS_MAX = 0.8;
 /** How long a broken link stays unnoticed, when it is noticed at all. */
@@ -61,6 +71,8 @@ export interface Port {
 
 export class SimulatedNetwork {
   faults: LinkFaults = { ...CALM };
+  /** Sees every message, and may decide about it by what it says. */
+  conduct: Conduct = () => undefined;
   readonly scheduler: Scheduler;
   readonly #random: SeededRandom;
   readonly #tally: Tally;
@@ -136,6 +148,11 @@ export class SimulatedNetwork {
 
   post(from: Port, to: number, message: PeerMessage): boolean {
     if (!from.isOpen || !from.links.has(to)) return false;
+    const fate = this.conduct(message);
+    if (fate !== undefined) {
+      this.#meet(fate, from.id, to, (port) => port.events.message(message));
+      return true;
+    }
     if (this.#wire === undefined) {
       this.carry(from, to, true, (port) => port.events.message(message));
       return true;
@@ -162,8 +179,17 @@ export class SimulatedNetwork {
     return port?.isOpen === true ? port : undefined;
   }
 
+  #meet(fate: Fate, from: number, to: number, arrive: (port: Port) => void): void {
+    if (fate.isLost) this.#tally.count("drop");
+    else this.#arriveAt(this.scheduler.nowMs + this.#latencyMs() + fate.delayMs, from, to, arrive);
+  }
+
   #arriveLater(from: number, to: number, lateMs: number, arrive: (port: Port) => void): void {
-    this.scheduler.at(this.#arrivalMs(from, to) + lateMs, () => {
+    this.#arriveAt(this.#arrivalMs(from, to) + lateMs, from, to, arrive);
+  }
+
+  #arriveAt(atMs: number, from: number, to: number, arrive: (port: Port) => void): void {
+    this.scheduler.at(atMs, () => {
       if (this.isCut(from, to)) {
         this.#tally.count("lost in a cut");
         return;

@@ -1,6 +1,11 @@
 /** A node's transport over the simulated network, snapshots included. */
 import type { Envelope, Member } from "../../raft/index.ts";
-import type { Forward, ForwardResults, Transport } from "../../server/peer/index.ts";
+import type {
+  Forward,
+  ForwardResults,
+  ReplicaMessage,
+  Transport,
+} from "../../server/peer/index.ts";
 import type { SnapshotSink, SnapshotSource } from "../../storage/index.ts";
 import type { Port, SimulatedNetwork } from "./simulated-network.ts";
 
@@ -28,6 +33,10 @@ export class SimulatedTransport implements Transport {
   }
 
   forwardResults(message: ForwardResults): void {
+    this.#network.post(this.#port, message.to, message);
+  }
+
+  tell(message: ReplicaMessage): void {
     this.#network.post(this.#port, message.to, message);
   }
 

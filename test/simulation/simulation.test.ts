@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Cluster } from "./cluster.ts";
 import { FAULT_EFFECTS, FAULT_KINDS } from "./faults.ts";
+import { REGRESSIONS } from "./regressions.ts";
 import { drawShape } from "./shape.ts";
 import {
   replayCommand,
@@ -68,6 +69,13 @@ test(`every promise holds over ${SEEDS} seeds`, (t) => {
   const answered = tally.of("write answered");
   assert.ok(answered > 10 * tally.of("write unknown"), "most writes are answered");
 });
+
+for (const { found, seed, faults, durationMs } of REGRESSIONS) {
+  test(`seed ${seed} holds: ${found}`, () => {
+    const run = holds({ seed, faults, durationMs });
+    assert.ok(run.judged > 0);
+  });
+}
 
 test("two runs of one seed are the same, event for event, and a trace changes nothing", () => {
   for (const seed of DETERMINISM_SEEDS) {

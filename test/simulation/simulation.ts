@@ -2,14 +2,14 @@
  * One seed, one run: a cluster of random shape, a random few faults, clients at work; then calm, in
  * which everything must heal. All that goes wrong is a Violation that says how to see it again.
  */
-import { requireLinearizable } from "../linearizability/index.ts";
+import { NotLinearizableError, requireLinearizable } from "../linearizability/index.ts";
 import { Client } from "./client.ts";
 import { Cluster } from "./cluster.ts";
 import { drawFaults, drawManners, type FaultKind, Faults } from "./faults.ts";
 import { healAndAgree } from "./liveness.ts";
 import { drawShape } from "./shape.ts";
 import type { Tally } from "./tally.ts";
-import { Violation } from "./violation.ts";
+import { Violation, type ViolationKind } from "./violation.ts";
 
 export interface SimulationOptions {
   readonly seed: number;
@@ -17,6 +17,8 @@ export interface SimulationOptions {
   readonly faults?: readonly FaultKind[] | undefined;
   /** How long faults strike. */
   readonly durationMs?: number | undefined;
+  /** In place of the number the seed would draw. */
+  readonly nodes?: number | undefined;
   readonly trace?: boolean | undefined;
 }
 
@@ -45,7 +47,8 @@ export function simulate(options: SimulationOptions): SimulationRun {
   const { seed } = options;
   const durationMs = options.durationMs ?? DEFAULT_DURATION_MS;
   const faults = options.faults ?? drawFaults(seed);
-  const shape = drawShape(seed);
+  const drawn = drawShape(seed);
+  const shape = { ...drawn, nodes: options.nodes ?? drawn.nodes };
   const cluster = new Cluster(seed, shape, options.trace === true);
   let violation: Violation | undefined;
   try {
@@ -89,12 +92,19 @@ function run(cluster: Cluster, kinds: readonly FaultKind[], durationMs: number):
 /** A broken invariant of production code counts like a broken promise. */
 function asViolation(error: unknown, atMs: number): Violation {
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return new Violation(`at ${atMs.toFixed(3)} ms: ${message}`, { cause: error });
+  return new Violation(`at ${atMs.toFixed(3)} ms: ${message}`, kindOf(error), { cause: error });
+}
+
+function kindOf(error: unknown): ViolationKind {
+  if (error instanceof Violation) return error.kind;
+  if (!(error instanceof NotLinearizableError)) return "crash";
+  return error.verdict.kind === "undecided" ? "undecided" : "not-linearizable";
 }
 
 /** The command that shows a run again. */
-export function replayCommand({ seed, faults, durationMs }: SimulationRun): string {
+export function replayCommand({ seed, nodes, faults, durationMs }: SimulationRun): string {
   const flags = [`--seed ${seed}`];
+  if (nodes !== drawShape(seed).nodes) flags.push(`--nodes ${nodes}`);
   flags.push(`--faults ${faults.length === 0 ? "none" : faults.join(",")}`);
   if (durationMs !== DEFAULT_DURATION_MS) flags.push(`--duration ${durationMs}`);
   return `node --import tsx test/simulation/run.ts ${flags.join(" ")} --trace`;
@@ -102,12 +112,13 @@ export function replayCommand({ seed, faults, durationMs }: SimulationRun): stri
 
 /** Fewer faults, then less time: the smallest run that still fails. */
 export function shrink(failed: SimulationRun): SimulationRun {
+  const { seed, nodes } = failed;
   let smallest = failed;
   for (let isSmaller = true; isSmaller; ) {
     isSmaller = false;
     for (const kind of smallest.faults) {
       const faults = smallest.faults.filter((other) => other !== kind);
-      const candidate = simulate({ seed: failed.seed, faults, durationMs: smallest.durationMs });
+      const candidate = simulate({ seed, nodes, faults, durationMs: smallest.durationMs });
       if (candidate.violation === undefined) continue;
       smallest = candidate;
       isSmaller = true;
@@ -117,7 +128,7 @@ export function shrink(failed: SimulationRun): SimulationRun {
   for (;;) {
     const durationMs = Math.floor(smallest.durationMs / 2);
     if (durationMs < 250) return smallest;
-    const candidate = simulate({ seed: failed.seed, faults: smallest.faults, durationMs });
+    const candidate = simulate({ seed, nodes, faults: smallest.faults, durationMs });
     if (candidate.violation === undefined) return smallest;
     smallest = candidate;
   }

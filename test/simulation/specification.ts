@@ -12,7 +12,7 @@ import type {
   SessionStamp,
 } from "../../server/kv/index.ts";
 import { bodyOf, type Intent } from "./operation.ts";
-import { require } from "./violation.ts";
+import { promised, require } from "./violation.ts";
 
 interface Version {
   readonly revision: number;
@@ -119,7 +119,11 @@ export class Specification {
     }
     if (known !== undefined) return withoutPrevious(known.result);
     const name = `${stamp.id} ${stamp.sequence}`;
-    require(!this.#executed.has(name), () => `session and sequence ${name} executed twice`);
+    promised(
+      "duplicate-execution",
+      !this.#executed.has(name),
+      () => `session and sequence ${name} executed twice`,
+    );
     this.#executed.add(name);
     const result = this.#write(intent);
     session.answers.set(stamp.sequence, { body, result });

@@ -14,8 +14,12 @@ export class Tally {
     for (const [kind, times] of other.#counts) this.count(kind, times);
   }
 
+  /** By name. */
+  get counts(): readonly (readonly [kind: string, times: number])[] {
+    return [...this.#counts].sort(([a], [b]) => (a < b ? -1 : 1));
+  }
+
   report(): string {
-    const lines = [...this.#counts].sort(([a], [b]) => (a < b ? -1 : 1));
-    return lines.map(([kind, times]) => `${kind} ${times}`).join(", ");
+    return this.counts.map(([kind, times]) => `${kind} ${times}`).join(", ");
   }
 }

@@ -3,6 +3,8 @@
  * Printing changes nothing: the hash is the same with and without it.
  */
 const LINES_KEPT = 200_000;
+/** Values are long and tell little. */
+const LINE_LENGTH_MAX = 240;
 
 export class Trace {
   readonly #lines: string[] | undefined;
@@ -44,7 +46,8 @@ export class Trace {
   /** The same for people; call it only when `keepsLines`. */
   line(text: string): void {
     if (this.#lines === undefined || this.#lines.length >= LINES_KEPT) return;
-    this.#lines.push(`${this.nowMs().toFixed(3).padStart(11)}  ${text}`);
+    const line = text.length > LINE_LENGTH_MAX ? `${text.slice(0, LINE_LENGTH_MAX)}…` : text;
+    this.#lines.push(`${this.nowMs().toFixed(3).padStart(11)}  ${line}`);
   }
 
   /** Both at once, for things that happen seldom. */

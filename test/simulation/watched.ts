@@ -4,7 +4,7 @@
  */
 import { crc32 } from "node:zlib";
 import type { CommandEntry, Entry, StateCapture, StateRestore } from "../../raft/index.ts";
-import type { KvReader, KvResult, KvStateMachine } from "../../server/kv/index.ts";
+import type { KvReader, KvResult, KvStateMachine, StateHash } from "../../server/kv/index.ts";
 import type { ReplicatedMachine } from "../../server/replica/options.ts";
 import type {
   PersistBatch,
@@ -16,7 +16,7 @@ import type {
 } from "../../storage/index.ts";
 import type { DurableLog } from "./durable-log.ts";
 import type { Ledger } from "./ledger.ts";
-import { require } from "./violation.ts";
+import { promised, require } from "./violation.ts";
 
 export class WatchedMachine implements ReplicatedMachine<KvResult> {
   readonly #nodeId: number;
@@ -42,6 +42,10 @@ export class WatchedMachine implements ReplicatedMachine<KvResult> {
     return this.#machine.revision;
   }
 
+  get hash(): StateHash {
+    return this.#machine.hash;
+  }
+
   get reader(): KvReader {
     return this.#machine;
   }
@@ -52,8 +56,12 @@ export class WatchedMachine implements ReplicatedMachine<KvResult> {
 
   apply(entries: readonly Entry[], answer: (entry: CommandEntry, result: KvResult) => void): void {
     for (const entry of entries) {
-      require(entry.index === this.#appliedIndex + 1, () =>
-        `node ${this.#nodeId} is to apply ${this.#appliedIndex + 1}, was given ${entry.index}`);
+      promised(
+        "lost-write",
+        entry.index === this.#appliedIndex + 1,
+        () =>
+          `node ${this.#nodeId} is to apply ${this.#appliedIndex + 1}, was given ${entry.index}`,
+      );
       this.#ledger.admit(this.#nodeId, entry);
       this.#appliedIndex = entry.index;
     }
@@ -63,7 +71,7 @@ export class WatchedMachine implements ReplicatedMachine<KvResult> {
     });
     this.#ledger.applied(entries);
     this.#onApplied(entries);
-    this.#ledger.reached(this.#nodeId, this.#appliedIndex, this.#machine.revision);
+    this.#reached();
   }
 
   nextDeadline(): number | undefined {
@@ -95,25 +103,30 @@ export class WatchedMachine implements ReplicatedMachine<KvResult> {
     require(index >= this.#appliedIndex, () =>
       `node ${this.#nodeId} applied ${this.#appliedIndex} and went back to ${index}`);
     this.#appliedIndex = index;
-    this.#ledger.reached(this.#nodeId, index, this.#machine.revision);
-    this.#ledger.snapshot(this.#nodeId, index, this.hash());
+    this.#reached();
+    this.#ledger.snapshot(this.#nodeId, index, this.snapshotHash());
+  }
+
+  #reached(): void {
+    const { revision, hash } = this.#machine;
+    this.#ledger.reached(this.#nodeId, this.#appliedIndex, revision, hash.value);
   }
 
   /** Of the whole state, as it would stand in a snapshot. */
-  hash(): string {
+  snapshotHash(): string {
     return hashOf(this.#machine);
   }
 }
 
 export function hashOf(machine: KvStateMachine): string {
   const capture = machine.capture();
-  const hash = new StateHash(capture.summary);
+  const hash = new SnapshotHash(capture.summary);
   for (const chunk of capture.chunks()) hash.add(chunk);
   capture.release();
   return hash.text;
 }
 
-class StateHash {
+class SnapshotHash {
   #crc = 0;
   #bytes = 0;
   readonly #summary: string;
@@ -165,8 +178,16 @@ export class WatchedStorage implements Storage {
     return this.#storage.statistics;
   }
 
+  get isRecovering(): boolean {
+    return this.#storage.isRecovering;
+  }
+
   get snapshot(): SnapshotDescription | undefined {
     return this.#storage.snapshot;
+  }
+
+  markWhole(done: () => void): void {
+    this.#storage.markWhole(done);
   }
 
   readSnapshot(onChunk: (bytes: Uint8Array) => void): void {
@@ -192,7 +213,7 @@ export class WatchedStorage implements Storage {
     done: (error: Error | undefined) => void,
   ): void {
     const { index } = description.metadata;
-    const hash = new StateHash(description.summary);
+    const hash = new SnapshotHash(description.summary);
     this.#storage.saveSnapshot(description, hashed(chunks, hash), (error) => {
       if (error === undefined) {
         this.#eyes.log.snapshotDurable(index);
@@ -243,7 +264,7 @@ export class WatchedStorage implements Storage {
 
 function* hashed(
   chunks: IterableIterator<Uint8Array>,
-  hash: StateHash,
+  hash: SnapshotHash,
 ): IterableIterator<Uint8Array> {
   for (const chunk of chunks) {
     hash.add(chunk);

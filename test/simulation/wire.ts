@@ -8,6 +8,7 @@ import {
   encodeForward,
   encodeForwardResults,
 } from "../../server/peer/peer-codec.ts";
+import { encodeReplicaMessage } from "../../server/peer/replica-message-codec.ts";
 import { Violation } from "./violation.ts";
 
 export class Wire {
@@ -16,15 +17,23 @@ export class Wire {
 
   /** What arrives: a large batch of answers comes as several messages. */
   copy(message: PeerMessage): readonly PeerMessage[] {
-    this.#writer.reuse();
-    if (!encode(this.#writer, message)) throw new Violation(`a ${message.kind} fits no frame`);
-    this.#reader.push(Buffer.from(this.#writer.take()));
+    this.#reader.push(Buffer.from(this.#encoded(message)));
     const copies: PeerMessage[] = [];
     for (let frame = this.#reader.next(); frame !== undefined; frame = this.#reader.next()) {
       const copy = decodeFrame(frame);
       if (copy !== undefined) copies.push(copy);
     }
     return copies;
+  }
+
+  bytesOf(message: PeerMessage): number {
+    return this.#encoded(message).length;
+  }
+
+  #encoded(message: PeerMessage): Uint8Array {
+    this.#writer.reuse();
+    if (!encode(this.#writer, message)) throw new Violation(`a ${message.kind} fits no frame`);
+    return this.#writer.take();
   }
 }
 
@@ -36,5 +45,7 @@ function encode(writer: ByteWriter, message: PeerMessage): boolean {
       return encodeForward(writer, message);
     case "forward-results":
       return encodeForwardResults(writer, message);
+    default:
+      return encodeReplicaMessage(writer, message);
   }
 }

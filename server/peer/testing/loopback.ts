@@ -156,7 +156,7 @@ export function memberAt(id: number, port: number): Member {
 }
 
 export function envelope(from: number, to: number, message: Message, term = 7): Envelope {
-  return { group: 0, from, to, term, message };
+  return { group: 0, from, to, term, isRecovering: false, message };
 }
 
 /** A command entry of `byteLength` data bytes, encoded as it would be before it is sent. */

@@ -82,7 +82,11 @@ export const PEER_MESSAGES: readonly PeerMessage[] = [
   ...MESSAGES.map(
     (message, at): PeerMessage => ({
       kind: "raft",
-      envelope: { ...envelope(1, 2, message, at === 0 ? MAX : at), group: at % 2 },
+      envelope: {
+        ...envelope(1, 2, message, at === 0 ? MAX : at),
+        group: at % 2,
+        isRecovering: at % 3 === 0,
+      },
     }),
   ),
   {
@@ -103,5 +107,30 @@ export const PEER_MESSAGES: readonly PeerMessage[] = [
     to: 2,
     originIncarnation: 102,
     results: OUTCOMES.map((outcome, at) => ({ id: at + 1, outcome })),
+  },
+  { kind: "repair-request", from: 1, to: 2, first: 3, last: MAX, wantsSnapshot: true },
+  {
+    kind: "repair-answer",
+    from: 1,
+    to: 2,
+    last: 6,
+    entries: [commandEntry(5, 0), commandEntry(6, 40)],
+    state: "repairing",
+    hasLeader: false,
+    snapshotIndex: MAX,
+  },
+  {
+    kind: "state-report",
+    from: 1,
+    to: 2,
+    index: MAX,
+    hash: { version: 1, value: "0123456789abcdef" },
+  },
+  {
+    kind: "state-verdict",
+    from: 1,
+    to: 2,
+    index: 1024,
+    hash: { version: 2 ** 32 - 1, value: "" },
   },
 ];

@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  type Configuration,
+  DEFAULT_RAFT_CONFIG,
+  type Entry,
+  RaftNode,
+  SeededRandom,
+} from "../../raft/index.ts";
+import { openStorage, type ReceivedSnapshot } from "../../storage/index.ts";
+import { donateSnapshot } from "../../storage/testing/donor.ts";
+import { ManualClock } from "../../storage/testing/manual-clock.ts";
+import { SimulatedFileSystem } from "../../storage/testing/simulated-file-system.ts";
+import type { ReplicatedMachine } from "./options.ts";
+import { Snapshotter } from "./snapshotter.ts";
+
+const CLUSTER = "cluster-1";
+const DONATED_INDEX = 40;
+const ENTRY: Entry = {
+  type: "command",
+  group: 0,
+  term: 1,
+  index: 1,
+  time: 0,
+  data: new Uint8Array(8),
+  encoded: new Uint8Array(100_000),
+};
+
+const machine: ReplicatedMachine<string> = {
+  revision: 0,
+  hash: { version: 1, value: "" },
+  apply: () => {},
+  nextDeadline: () => undefined,
+  capture: () => ({
+    summary: new Uint8Array(),
+    chunks: () => [][Symbol.iterator](),
+    release: () => {},
+  }),
+  beginRestore: () => ({ chunk: () => {}, end: () => {} }),
+};
+
+function setUp() {
+  const fileSystem = new SimulatedFileSystem();
+  const storage = openStorage({
+    directory: "/data",
+    fileSystem,
+    clock: new ManualClock(),
+    clusterId: CLUSTER,
+    nodeId: 1,
+    mintIncarnation: () => 7,
+    onFailure: (error) => assert.fail(error),
+  });
+  const initialConfiguration: Configuration = { members: [] };
+  const config = { ...DEFAULT_RAFT_CONFIG, id: 1, initialTime: 0, initialConfiguration };
+  const node = new RaftNode(config, storage.restored, new SeededRandom(1), 0);
+  const policy = { everyEntries: 1, everyBytes: 1, retainedEntries: 0 };
+  const log = { info: () => {}, warn: () => {}, error: () => {} };
+  return {
+    fileSystem,
+    storage,
+    snapshotter: new Snapshotter({ node, storage, machine, policy, log }),
+  };
+}
+
+type SetUp = ReturnType<typeof setUp>;
+
+/** A leader's snapshot, whole on this disk and not installed yet. */
+function receive({ fileSystem, storage }: SetUp): ReceivedSnapshot {
+  const sink = storage.receiveSnapshot();
+  const bytes = donateSnapshot(DONATED_INDEX, 1, CLUSTER);
+  sink.write(bytes, (error) => assert.equal(error, undefined));
+  fileSystem.run();
+  const whole: ReceivedSnapshot[] = [];
+  sink.finish((error, snapshot) => {
+    assert.equal(error, undefined);
+    if (snapshot !== undefined) whole.push(snapshot);
+  });
+  fileSystem.run();
+  assert.ok(whole[0] !== undefined);
+  return whole[0];
+}
+
+test("a snapshot is due when enough was applied", () => {
+  const { snapshotter } = setUp();
+  assert.equal(snapshotter.isDue(), false);
+  snapshotter.applied([ENTRY]);
+  assert.equal(snapshotter.isDue(), true);
+});
+
+test("none is due while the leader's is being installed: the log it would name is gone", () => {
+  const parts = setUp();
+  const { fileSystem, snapshotter } = parts;
+  snapshotter.received(receive(parts));
+  snapshotter.applied([ENTRY]);
+  const received = snapshotter.claim(DONATED_INDEX);
+  assert.equal(snapshotter.isDue(), false, "accepted by the core");
+  let isInstalled = false;
+  snapshotter.install(received, () => {
+    isInstalled = true;
+  });
+  assert.equal(snapshotter.isDue(), false, "on its way to the disk");
+  fileSystem.run();
+  assert.ok(isInstalled);
+  assert.equal(snapshotter.isDue(), false, "counts from the installed one");
+  snapshotter.applied([ENTRY]);
+  assert.equal(snapshotter.isDue(), true);
+});

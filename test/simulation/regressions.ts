@@ -1,0 +1,39 @@
+/** Seeds that once found something, with what they need to find it again. Replayed for ever. */
+import type { FaultKind } from "./faults.ts";
+
+export interface Regression {
+  readonly found: string;
+  readonly seed: number;
+  readonly faults: readonly FaultKind[];
+  readonly durationMs: number;
+}
+
+export const REGRESSIONS: readonly Regression[] = [
+  {
+    found: "the survey of a segment cut inside a repeated batch took the end of the log for known",
+    seed: 327,
+    faults: ["truncated-file", "kill-all"],
+    durationMs: 12_000,
+  },
+  {
+    found: "a snapshot lent for a repair came late, and the core took the lender for a leader",
+    seed: 326,
+    faults: [
+      "duplicate",
+      "reorder",
+      "one-way",
+      "stall",
+      "hung-disk",
+      "drift",
+      "bit-rot",
+      "lost-file",
+    ],
+    durationMs: 12_000,
+  },
+  {
+    found: "a second hang shortened the first, and the simulator blamed the leader",
+    seed: 1011,
+    faults: ["kill", "hung-disk"],
+    durationMs: 25_000,
+  },
+];

@@ -1,0 +1,12 @@
+/** Runs the seeds it is sent, one after another, until it is told to stop. */
+
+import { simulate } from "./simulation.ts";
+import { resultOf, type SoakJob } from "./soak-job.ts";
+
+process.on("message", (job: SoakJob) => {
+  const startedUs = process.cpuUsage();
+  const run = simulate(job);
+  const { user, system } = process.cpuUsage(startedUs);
+  process.send?.(resultOf(run, (user + system) / 1000));
+});
+process.on("disconnect", () => process.exit(0));
