@@ -53,7 +53,8 @@ export async function runServer(sources: OptionSources): Promise<number> {
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     log.error({ error: error.message, code: codeOf(error) }, "can not start");
-    return 1;
+    // What was started must not live on: a member that cannot be reached would stand for election.
+    process.exit(1);
   }
 }
 

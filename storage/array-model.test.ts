@@ -143,3 +143,25 @@ test("callbacks come in the order of the calls, also those that need no write", 
   run.settle();
   assert.deepEqual(order, [0, 1, 2, 3, 4, 5]);
 });
+
+test("compaction through any index keeps every entry behind it", () => {
+  const before = 20;
+  const after = 40;
+  for (let through = 1; through <= before; through += 1) {
+    const run = new ScriptedRun(new SimulatedFileSystem(), 1);
+    run.step(() => run.open());
+    run.step(() => run.vote(1, 1));
+    const grow = (from: number, to: number): void => {
+      // A page each, so that segments end at many different indexes.
+      for (let index = from; index <= to; index += 1) run.step(() => run.append(1, index, 1, 900));
+    };
+    grow(1, before);
+    run.step(() => run.save(through));
+    run.step(() => run.compact(through));
+    // What was dropped is used again.
+    grow(before + 1, after);
+    run.step(() => run.close());
+    run.step(() => run.recover(`compacted through ${through}`));
+    assert.equal(run.model.lastIndex, after);
+  }
+});

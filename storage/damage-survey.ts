@@ -9,7 +9,7 @@ import { HARD_STATE_FILE, readHardStateFile } from "./hard-state-file.ts";
 import type { ClosedLog } from "./holed-log.ts";
 import { readIdentity } from "./identity-file.ts";
 import { newerHardState } from "./log-recovery.ts";
-import { surveyLog } from "./log-survey.ts";
+import { type LogEnds, surveyLog } from "./log-survey.ts";
 import { readPagesSync } from "./page-read.ts";
 import type { DamagePlace, DamageSurvey, LogBase, LostEntry } from "./repair-contract.ts";
 import { segmentName, segmentSequence } from "./segment-header.ts";
@@ -30,11 +30,11 @@ export function surveyDamage(options: StorageOptions): DamageSurvey {
   const places: DamagePlace[] = [];
   const snapshots = surveySnapshots(options, identity, places);
   const segments = surveySegments(options, places);
-  const { log, hardState } = surveyLog(segments, stored.newestSegment);
+  const { log, hardState } = surveyLog(segments, stored);
   const base = baseOf(snapshots.description);
   const { lost: lostSnapshot } = snapshots;
   const closed = log.close(base);
-  noteMissing(directory, segments, stored.newestSegment, places);
+  noteMissing(directory, segments, stored, places);
   if (log.start.index > Math.max(base.index, snapshots.lost.index)) {
     const reason = `the log begins after entry ${log.start.index}, but no snapshot reaches it`;
     places.push({ file: directory, offset: 0, reason });
@@ -83,13 +83,15 @@ function surveySegments(
 function noteMissing(
   directory: string,
   segments: readonly SurveyedSegment[],
-  newestSegment: number,
+  { newestSegment, oldestSegment }: LogEnds,
   places: DamagePlace[],
 ): void {
   const present = new Set(segments.map((segment) => segment.sequence));
   const oldest = segments[0]?.sequence ?? 0;
   const named = segments.map((segment) => segment.header?.previousSegment ?? 0);
-  for (const sequence of [...named.filter((found) => found > oldest), newestSegment]) {
+  const isBeginningLost = oldestSegment > 0 && oldest > oldestSegment;
+  const ends = isBeginningLost ? [oldestSegment, newestSegment] : [newestSegment];
+  for (const sequence of [...named.filter((found) => found > oldest), ...ends]) {
     if (sequence === 0 || present.has(sequence)) continue;
     const file = `${directory}/${segmentName(sequence)}`;
     places.push({ file, offset: 0, reason: "the segment is missing" });

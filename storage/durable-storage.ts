@@ -206,7 +206,11 @@ export class DurableStorage implements Storage {
     if (this.#failed) return;
     const dropped = this.#wal.dropThrough(through);
     this.#chain.dropBefore(through);
-    if (dropped.length > 0) this.#pool.retire(dropped);
+    if (dropped.length === 0) return;
+    // A file that is gone is only then no damage when the hard state says so.
+    this.#hardStateFile.dropBefore(this.#wal.oldestSegment, () => {
+      if (!this.#failed) this.#pool.retire(dropped);
+    });
   }
 
   /** The evidence goes last: what can not be removed now is replaced by the next repair's. */

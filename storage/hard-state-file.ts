@@ -1,13 +1,15 @@
 /**
  * Term and vote in a file of their own, beside their records in the log (Figure 2; both must be
  * durable before a vote leaves). Two slots on pages of their own are written in turn, so that one
- * is whole at every instant. A slot also names the newest log segment that has begun: a segment
- * file that vanished whole would leave no other trace. And it holds the node's standing, so that
- * a node which lost part of its log and the term it must not speak for are one durable fact.
+ * is whole at every instant. A slot also names the newest log segment that has begun and the oldest
+ * that is needed: a file at either end that vanished whole leaves no other trace. And it holds the
+ * node's standing, so that a node which lost part of its log and the term it must not speak for are
+ * one durable fact.
  *
  *   0 CRC over bytes 4 to 4095 (4)   4 format version (4)   8 slot sequence (8)
  *  16 term (8)   24 vote (8)   32 commit index (8)   40 newest segment (8)
- *  48 node id (8)   56 incarnation (8)   64 standing (4)   68 zero to the end of the page
+ *  48 node id (8)   56 incarnation (8)   64 standing (4)   68 zero (4)   72 oldest segment (8)
+ *  80 zero to the end of the page
  */
 import type { HardState } from "../raft/index.ts";
 import { getUint32, getUint64, putUint32, putUint64 } from "./bytes.ts";
@@ -47,7 +49,11 @@ export interface HardStateSlot {
 export interface StoredSlot extends HardStateSlot {
   readonly sequence: number;
   readonly standing: Standing;
+  /** The log begins in it or before; 0 when there is none. */
+  readonly oldestSegment: number;
 }
+
+type Bearings = Pick<StoredSlot, "standing" | "oldestSegment">;
 
 /** What stands in the file, or undefined when there is no file. */
 export function readHardStateFile(
@@ -82,6 +88,7 @@ function encodeSlot(slot: StoredSlot, identity: Identity): Buffer {
   putUint64(page, 48, identity.nodeId);
   putUint64(page, 56, identity.incarnation);
   putUint32(page, 64, STANDINGS.indexOf(slot.standing));
+  putUint64(page, 72, slot.oldestSegment);
   putUint32(page, 0, checksum(page.subarray(4)));
   return page;
 }
@@ -99,7 +106,9 @@ function decodeSlot(page: Uint8Array, identity: Identity): StoredSlot | undefine
   const hardState = { term, vote: getUint64(page, 24), commitIndex: getUint64(page, 32) };
   const standing = STANDINGS[getUint32(page, 64)];
   if (standing === undefined) throw new UnsupportedFormatError("standing", getUint32(page, 64));
-  return { sequence: getUint64(page, 8), hardState, newestSegment: getUint64(page, 40), standing };
+  const newestSegment = getUint64(page, 40);
+  const oldestSegment = getUint64(page, 72);
+  return { sequence: getUint64(page, 8), hardState, newestSegment, oldestSegment, standing };
 }
 
 export class HardStateFile {
@@ -108,6 +117,7 @@ export class HardStateFile {
   readonly #onFailure: (error: FileSystemError) => void;
   #sequence: number;
   #standing: Standing;
+  #oldestSegment: number;
   /** What was written, or asked to be written, last. */
   #latest: HardStateSlot;
   #writing = false;
@@ -128,9 +138,10 @@ export class HardStateFile {
     this.#onFailure = onFailure;
     this.#sequence = stored?.sequence ?? 1;
     this.#standing = stored?.standing ?? "whole";
+    this.#oldestSegment = stored?.oldestSegment ?? 0;
     this.#latest = stored ?? { hardState: INITIAL_HARD_STATE, newestSegment: 0 };
     if (stored === undefined) {
-      const slot = { ...this.#latest, standing: this.#standing, sequence: 1 };
+      const slot = { ...this.#latest, standing: this.#standing, sequence: 1, oldestSegment: 0 };
       const page = encodeSlot(slot, identity);
       replaceFileSync(fileSystem, directory, HARD_STATE_FILE, Buffer.concat([page, page]));
     }
@@ -147,8 +158,12 @@ export class HardStateFile {
   }
 
   /** Makes both slots whole and equal, one after the other: one is whole at every instant. */
-  repairSync(slot: HardStateSlot, standing = this.#standing): void {
+  repairSync(
+    slot: HardStateSlot,
+    { standing = this.#standing, oldestSegment = this.#oldestSegment }: Partial<Bearings> = {},
+  ): void {
     this.#standing = standing;
+    this.#oldestSegment = oldestSegment;
     this.#latest = slot;
     for (let i = 0; i < SLOTS; i += 1) {
       const { page, offset } = this.#next(slot);
@@ -162,6 +177,12 @@ export class HardStateFile {
     this.#waiting = slot;
     this.#waitingDone.push(done);
     if (!this.#writing) this.#writeWaiting();
+  }
+
+  /** `done` when the segments before this one may go. */
+  dropBefore(oldestSegment: number, done: () => void): void {
+    this.#oldestSegment = oldestSegment;
+    this.write(this.#latest, done);
   }
 
   /** Ends recovering in both slots: neither may say otherwise when the other one is lost. */
@@ -200,7 +221,8 @@ export class HardStateFile {
   #next(slot: HardStateSlot): { readonly page: Buffer; readonly offset: number } {
     this.#sequence += 1;
     const { hardState, newestSegment } = slot;
-    const stored = { hardState, newestSegment, sequence: this.#sequence, standing: this.#standing };
+    const bearings = { standing: this.#standing, oldestSegment: this.#oldestSegment };
+    const stored = { hardState, newestSegment, sequence: this.#sequence, ...bearings };
     const page = encodeSlot(stored, this.#identity);
     return { page, offset: (this.#sequence % SLOTS) * PAGE_BYTES };
   }

@@ -16,7 +16,13 @@ function inFile(fileSystem: SimulatedFileSystem): readonly [number, number] {
 }
 
 function inLog(fileSystem: SimulatedFileSystem): readonly [number, number] {
-  const place = { fileSystem, directory: DIRECTORY, identity: IDENTITY, newestSegment: 0 };
+  const place = {
+    fileSystem,
+    directory: DIRECTORY,
+    identity: IDENTITY,
+    newestSegment: 0,
+    oldestSegment: 0,
+  };
   const { hardState } = recoverLog({ ...place, onReport: nothing });
   return [hardState?.term ?? 0, hardState?.vote ?? 0];
 }

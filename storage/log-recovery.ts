@@ -66,6 +66,8 @@ export interface RecoveryOptions {
   readonly identity: Identity;
   /** The newest segment known to have begun, from the hard-state file; 0 for none. */
   readonly newestSegment: number;
+  /** A segment that the log begins in or before, from the hard-state file; 0 for none. */
+  readonly oldestSegment: number;
   readonly onReport: (report: StorageReport) => void;
 }
 
@@ -83,6 +85,7 @@ class LogRecovery {
   readonly #sequences: readonly number[];
   readonly #spares: { name: string; segmentBytes: number }[] = [];
   readonly #replay = new Replay();
+  #lostBeginning: CorruptionError | undefined;
   #scratch = Buffer.alloc(0);
 
   constructor(options: RecoveryOptions) {
@@ -119,6 +122,9 @@ class LogRecovery {
       // The last one was scanned when it was found to be the newest.
       const scanned = next === undefined ? newest.scanned : this.#scan(sequence, next);
       if (scanned.kind === "begun") this.#replaySegment(sequence, header, scanned, segments);
+    }
+    if (this.#lostBeginning !== undefined && this.#replay.start === undefined) {
+      throw this.#lostBeginning;
     }
     return this.#result(newest.scanned, history, segments, nextSegment);
   }
@@ -194,6 +200,7 @@ class LogRecovery {
       history.push({ sequence: previous, header: found });
       previous = found.previousSegment;
     }
+    if (previous !== 0) this.#checkOldest(history.at(-1)?.sequence ?? 0);
     if (previous !== 0 && this.#sequences.some((sequence) => sequence < previous)) {
       throw new CorruptionError(this.#path(previous), 0, "a segment in the middle is missing");
     }
@@ -203,6 +210,14 @@ class LogRecovery {
       this.#spares.push({ name: segmentName(sequence), segmentBytes: 0 });
     }
     return history.reverse();
+  }
+
+  /** What it held is missed only if no later entry says that the log goes on behind a snapshot. */
+  #checkOldest(found: number): void {
+    const { oldestSegment } = this.#options;
+    if (oldestSegment === 0 || found <= oldestSegment) return;
+    const reason = "the log begins in this segment, and it is missing";
+    this.#lostBeginning = new CorruptionError(this.#path(oldestSegment), 0, reason);
   }
 
   #scan(sequence: number, next: SegmentHeader): ScannedSegment {

@@ -8,9 +8,17 @@ import { decodeBatch } from "./batch-codec.ts";
 import { MalformedError } from "./errors.ts";
 import { HoledLog } from "./holed-log.ts";
 import { newerHardState } from "./log-recovery.ts";
+import { UNREADABLE_BYTE } from "./page-read.ts";
 import { decodeRecords, type LogRecord } from "./record-codec.ts";
 import { salvageBatch } from "./salvage.ts";
-import { gatherPayload, PAGE_BYTES, SECTORS_PER_PAGE } from "./sector.ts";
+import {
+  classifySector,
+  gatherPayload,
+  PAGE_BYTES,
+  SECTOR_BYTES,
+  SECTOR_PAYLOAD_BYTES,
+  SECTORS_PER_PAGE,
+} from "./sector.ts";
 import {
   damagedRuns,
   endOf,
@@ -26,11 +34,25 @@ export interface LogSurvey {
   readonly hardState: HardState | undefined;
 }
 
-/** `segments` oldest first; `newestSegment` is known to have begun, 0 for none. */
-export function surveyLog(segments: readonly SurveyedSegment[], newestSegment: number): LogSurvey {
+/** The ends of the log as the hard state knows them; 0 for none. */
+export interface LogEnds {
+  /** Known to have begun. */
+  readonly newestSegment: number;
+  /** The log begins in it or before. */
+  readonly oldestSegment: number;
+}
+
+/** `segments` oldest first. */
+export function surveyLog(
+  segments: readonly SurveyedSegment[],
+  { newestSegment, oldestSegment }: LogEnds,
+): LogSurvey {
   const begun = segments.filter(hasBegun);
   const first = begun.findLastIndex((segment) => segment.header?.previousSegment === 0);
   const replay = new SurveyReplay();
+  if (first < 0 && oldestSegment > 0 && (begun[0]?.sequence ?? 0) > oldestSegment) {
+    replay.log.apply({ kind: "unknown" });
+  }
   for (let i = Math.max(0, first); i < begun.length; i += 1) {
     const segment = begun[i];
     if (segment !== undefined) replay.segment(segment, firstBatchAfter(begun, i));
@@ -138,7 +160,14 @@ class SurveyReplay {
     if (pieces.some(({ kind }) => kind === "unknown")) this.log.apply({ kind: "unknown" });
   }
 
-  #salvage({ bytes }: SurveyedSegment, { offset, count }: SectorRun): void {
-    for (const piece of salvageBatch(gatherPayload(bytes, offset, count))) this.log.apply(piece);
+  #salvage({ bytes, sequence }: SurveyedSegment, { offset, count }: SectorRun): void {
+    const payload = gatherPayload(bytes, offset, count);
+    for (let i = 0; i < count; i += 1) {
+      const sector = classifySector(bytes, offset + i * SECTOR_BYTES, sequence);
+      // A whole sector of another segment was misdirected: what it says belongs elsewhere.
+      if (sector.state !== "damaged" || !sector.isMisplaced) continue;
+      payload.fill(UNREADABLE_BYTE, i * SECTOR_PAYLOAD_BYTES, (i + 1) * SECTOR_PAYLOAD_BYTES);
+    }
+    for (const piece of salvageBatch(payload)) this.log.apply(piece);
   }
 }

@@ -76,7 +76,7 @@ export function rebuildLog(options: StorageOptions, rebuild: Rebuild): void {
   try {
     const { newestSegment } = stored;
     const standing = rebuild.isRecovering ? "recovering" : stored.standing;
-    file.repairSync({ hardState, newestSegment }, standing);
+    file.repairSync({ hardState, newestSegment }, { standing });
     publishSnapshot(options, rebuild);
     keepAsEvidence(fileSystem, directory, "damaged", damaged);
     const old = segmentsOf(fileSystem, directory);
@@ -84,7 +84,7 @@ export function rebuildLog(options: StorageOptions, rebuild: Rebuild): void {
     const batchBytesMax = options.batchBytesMax ?? DEFAULT_BATCH_BYTES;
     const image = { identity, sequence, hardState, start, entries, batchBytesMax };
     writeSegment(options, sequence, image);
-    file.repairSync({ hardState, newestSegment: sequence });
+    file.repairSync({ hardState, newestSegment: sequence }, { oldestSegment: sequence });
     keepAsEvidence(fileSystem, directory, "damaged", old.map(segmentName));
   } finally {
     file.closeSync();

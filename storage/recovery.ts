@@ -56,8 +56,9 @@ export function recoverStorage(
   fileSystem.syncDirectorySync(directory);
   const identity = openIdentity(fileSystem, directory, place, isOurs);
   const stored = settledHardState(fileSystem, directory, identity, onReport);
-  const newestSegment = stored?.newestSegment ?? 0;
-  const log = recoverLog({ fileSystem, directory, identity, newestSegment, onReport });
+  const { newestSegment = 0, oldestSegment = 0 } = stored ?? {};
+  const ends = { newestSegment, oldestSegment };
+  const log = recoverLog({ fileSystem, directory, identity, ...ends, onReport });
   const snapshotFiles = listSnapshots(fileSystem, directory);
   if (stored === undefined && (log.hasBegun || snapshotFiles.length > 0)) {
     throw new HardStateLostError(`${directory}/${HARD_STATE_FILE}`, 0, "the file is missing");
@@ -70,7 +71,8 @@ export function recoverStorage(
   const { restart } = fitted;
   const begin = { fileSystem, directory, identity, segmentBytes, hardState, restart };
   const wal = beginWal(begin, log);
-  hardStateFile.repairSync({ hardState, newestSegment: wal.sequence });
+  const oldest = log.segments[0]?.sequence ?? wal.sequence;
+  hardStateFile.repairSync({ hardState, newestSegment: wal.sequence }, { oldestSegment: oldest });
   removeLeftovers(fileSystem, directory, log);
   const dropped = restart !== undefined;
   const older = log.segments.map((segment) => ({

@@ -45,7 +45,8 @@ export type Sector =
   | ({ readonly state: "ours" } & SectorHeader)
   /** Never written in this life of the file. */
   | { readonly state: "zero" | "stale" }
-  | { readonly state: "damaged"; readonly reason: string };
+  /** Misplaced: whole, but of a later segment than the file is. */
+  | { readonly state: "damaged"; readonly reason: string; readonly isMisplaced: boolean };
 
 const ZERO: Sector = { state: "zero" };
 const STALE: Sector = { state: "stale" };
@@ -93,7 +94,9 @@ export function classifySector(bytes: Buffer, at: number, segment: number): Sect
   if (version !== FORMAT_VERSION) throw new UnsupportedFormatError("log format version", version);
   const writtenFor = getUint64(bytes, at + 8);
   if (writtenFor < segment) return STALE;
-  if (writtenFor > segment) return damaged(`a sector of segment ${writtenFor} stands here`);
+  if (writtenFor > segment) {
+    return damaged(`a sector of segment ${writtenFor} stands here`, true);
+  }
   return {
     state: "ours",
     kind: sectorKind(getUint8(bytes, at + 5)),
@@ -104,8 +107,8 @@ export function classifySector(bytes: Buffer, at: number, segment: number): Sect
   };
 }
 
-function damaged(reason: string): Sector {
-  return { state: "damaged", reason };
+function damaged(reason: string, isMisplaced = false): Sector {
+  return { state: "damaged", reason, isMisplaced };
 }
 
 /** Spreads payload bytes over the sectors that begin at `at`, leaving room for headers. */

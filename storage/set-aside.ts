@@ -42,7 +42,8 @@ export function setAside(options: StorageOptions): void {
   try {
     const term = stored.hardState.term + 1;
     const hardState = { term, vote: 0, commitIndex: 0 };
-    file.repairSync({ hardState, newestSegment: 0 }, "emptying");
+    const nothing = { standing: "emptying", oldestSegment: 0 } as const;
+    file.repairSync({ hardState, newestSegment: 0 }, nothing);
     finishSetAside(fileSystem, directory, file, { hardState, newestSegment: 0 });
   } finally {
     file.closeSync();
@@ -57,7 +58,7 @@ export function finishSetAside(
   slot: Pick<StoredSlot, "hardState" | "newestSegment">,
 ): void {
   keepAsEvidence(fileSystem, directory, SET_ASIDE, dataNames(fileSystem, directory));
-  file.repairSync(slot, "recovering");
+  file.repairSync(slot, { standing: "recovering", oldestSegment: 0 });
 }
 
 function dataNames(fileSystem: FileSystem, directory: string): readonly string[] {

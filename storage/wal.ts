@@ -104,6 +104,10 @@ export class Wal {
     this.#startIdleTimer();
   }
 
+  get oldestSegment(): number {
+    return this.#segments[0]?.sequence ?? 0;
+  }
+
   get segmentCount(): number {
     return this.#segments.length;
   }

@@ -11,8 +11,8 @@ import { lendEntries } from "./lend-entries.ts";
 import type { ReplicaLog } from "./options.ts";
 
 /**
- * Of the envelope that a lent snapshot travels in. Who lends is not the leader of any term, and what
- * comes late finds the member at work again: its core must not take it for a leader's.
+ * Of the envelope that a lent snapshot travels in. Who lends is not the leader of any term, and
+ * what comes late finds the member at work again: its core must not take it for a leader's.
  */
 export const LENT_TERM = 0;
 

@@ -31,9 +31,7 @@ export function damageDisk(
 ): string | undefined {
   const segments = filesOf(drive, "wal-", ".log");
   const snapshots = filesOf(drive, "snapshot-", ".snap");
-  // Without its first segment a log may look like one that was compacted.
-  const losable = kind === "lost-file" ? segments.slice(1) : segments;
-  const victim = pickAny(random, random.below(3) === 0 ? snapshots : losable);
+  const victim = pickAny(random, random.below(3) === 0 ? snapshots : segments);
   if (victim === undefined) return undefined;
   const { name, file } = victim;
   const sector = pickAny(random, writtenSectors(file));

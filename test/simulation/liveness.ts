@@ -1,6 +1,7 @@
 /**
  * After the faults: a cluster that was only hurt must heal. A leader within a few election
- * timeouts, every request answered, every new write applied, and all nodes equal in everything.
+ * timeouts, every request answered, every new write applied, and all nodes equal in everything; and
+ * the same once more after a power failure.
  */
 import type { Client } from "./client.ts";
 import type { Cluster } from "./cluster.ts";
@@ -22,6 +23,17 @@ export function healAndAgree(cluster: Cluster, clients: readonly Client[]): void
     const busy = clients.filter(({ underWay }) => underWay > 0).length;
     return busy + cluster.owed === 0 ? undefined : `${cluster.owed} requests without an answer`;
   });
+  waitFor(cluster, CONVERGENCE_MS_MAX, () => whatDiffers(cluster));
+  agree(cluster);
+  losePower(cluster);
+}
+
+/** What was acknowledged is on the disks: caches are of no use to anybody. */
+function losePower(cluster: Cluster): void {
+  cluster.trace.note("the power fails");
+  for (const node of cluster.nodes) node.crash("nothing");
+  for (const node of cluster.nodes) node.start();
+  waitFor(cluster, LEADER_MS_MAX, () => (cluster.leader === undefined ? "no leader" : undefined));
   waitFor(cluster, CONVERGENCE_MS_MAX, () => whatDiffers(cluster));
   agree(cluster);
 }
@@ -53,6 +65,7 @@ function whatDiffers(cluster: Cluster): string | undefined {
   const lastIndex = leader.process?.replica.raft.lastIndex ?? 0;
   for (const { id, process } of nodes) {
     if (process === undefined) return `node ${id} is down`;
+    if (process.storage.isRecovering) return `node ${id} is still recovering`;
     const { appliedIndex } = process.machine;
     if (appliedIndex < lastIndex) return `node ${id} applied ${appliedIndex} of ${lastIndex}`;
     if (!process.replica.isCaughtUp) return `node ${id} never learned that it has caught up`;

@@ -31,6 +31,12 @@ export const REGRESSIONS: readonly Regression[] = [
     durationMs: 12_000,
   },
   {
+    found: "the oldest segment was gone, and the rest of the log had no entry to tell it",
+    seed: 315,
+    faults: ["partition", "power-loss", "death-in-call", "lost-file"],
+    durationMs: 12_000,
+  },
+  {
     found: "a second hang shortened the first, and the simulator blamed the leader",
     seed: 1011,
     faults: ["kill", "hung-disk"],

@@ -1,7 +1,8 @@
 /**
  * The simulator for as long as one likes, on as many processes as one likes:
  *
- *   npm run soak -- --minutes 10 [--jobs 2] [--from 1] [--seeds 1000] [--duration 100000] [--nodes 5]
+ *   npm run soak -- --minutes 10 [--jobs 2] [--from 1] [--seeds 1000]
+ *     [--duration 100000] [--nodes 5]
  *
  * Seed after seed, each 100 seconds of virtual time by default. Every 25th seed runs twice, in
  * different processes, and must end in the same hash. A seed that fails is made smaller and printed
