@@ -242,7 +242,7 @@ export class Wal {
     let left = batch.mustSyncHardState ? 2 : 1;
     const finished = (): void => {
       left -= 1;
-      if (left === 0 && !this.#stopped) this.#written(batch);
+      if (left === 0 && !this.#stopped) this.#nameSegment(batch);
     };
     this.#put(bytes, finished);
     this.statistics.batches += 1;
@@ -268,6 +268,24 @@ export class Wal {
     });
   }
 
+  /**
+   * The first batch of a segment counts once the hard-state file names the segment: lost whole, the
+   * file would leave no other trace. Named before the batch stands in it, it would seem lost.
+   */
+  #nameSegment(batch: GatheredBatch): void {
+    const newestSegment = this.#present().sequence;
+    if (this.#begunSegment === newestSegment) {
+      this.#written(batch);
+      return;
+    }
+    this.#begunSegment = newestSegment;
+    this.#options.hardStateFile.write({ hardState: batch.hardState, newestSegment }, () => {
+      if (this.#stopped) return;
+      this.#options.pool.prepare(this.#nextSegmentBytes());
+      this.#written(batch);
+    });
+  }
+
   #written(batch: GatheredBatch): void {
     const segment = this.#present();
     if (batch.restarts) {
@@ -275,12 +293,6 @@ export class Wal {
     }
     segment.lastIndex = Math.max(segment.lastIndex, batch.highestIndex);
     this.#writing = false;
-    if (this.#begunSegment !== segment.sequence) {
-      this.#begunSegment = segment.sequence;
-      const slot = { hardState: batch.hardState, newestSegment: segment.sequence };
-      this.#options.hardStateFile.write(slot, () => {});
-      this.#options.pool.prepare(this.#nextSegmentBytes());
-    }
     this.#startIdleTimer();
     // The disk gets its next work before the loop gets its answers.
     this.#finished.push(...batch.done);
