@@ -23,18 +23,26 @@ import { listSnapshots, verifySnapshotSync } from "./snapshot-store.ts";
 export function surveyDamage(options: StorageOptions): DamageSurvey {
   const { fileSystem, directory } = options;
   const identity = readIdentity(fileSystem, directory, options);
-  const stored = readHardStateFile(fileSystem, directory, identity, () => {});
+  let isCopyRotten = false;
+  const stored = readHardStateFile(fileSystem, directory, identity, (report) => {
+    if (report.kind === "hard-state-slot-repaired" && !report.isTorn) isCopyRotten = true;
+  });
   if (stored === undefined) {
     throw new HardStateLostError(`${directory}/${HARD_STATE_FILE}`, 0, "the file is missing");
   }
   const places: DamagePlace[] = [];
-  const snapshots = surveySnapshots(options, identity, places);
   const segments = surveySegments(options, places);
   const { log, hardState } = surveyLog(segments, stored);
+  noteMissing(directory, segments, stored, places);
+  // The copy that is left may be the older one; its successor stood in the log too, but where?
+  if (isCopyRotten && places.length > 0) {
+    const reason = "one copy is damaged, and so is the log that holds the other";
+    throw new HardStateLostError(`${directory}/${HARD_STATE_FILE}`, 0, reason);
+  }
+  const snapshots = surveySnapshots(options, identity, places);
   const base = baseOf(snapshots.description);
   const { lost: lostSnapshot } = snapshots;
   const closed = log.close(base);
-  noteMissing(directory, segments, stored, places);
   if (log.start.index > Math.max(base.index, snapshots.lost.index)) {
     const reason = `the log begins after entry ${log.start.index}, but no snapshot reaches it`;
     places.push({ file: directory, offset: 0, reason });

@@ -73,7 +73,11 @@ export function readHardStateFile(
     else if (newest === undefined || stored.sequence > newest.sequence) newest = stored;
   }
   if (newest === undefined) throw new HardStateLostError(path, 0, "both copies are damaged");
-  for (const offset of bad) onReport({ kind: "hard-state-slot-repaired", file: path, offset });
+  for (const offset of bad) {
+    // A slot stands in one sector, so that a tear leaves it old, new or blank: the rest is rot.
+    const isTorn = bytes.subarray(offset, offset + PAGE_BYTES).every((byte) => byte === 0);
+    onReport({ kind: "hard-state-slot-repaired", file: path, offset, isTorn });
+  }
   return newest;
 }
 

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Entry, SeededRandom } from "../raft/index.ts";
 import { surveyDamage } from "./damage-survey.ts";
-import { CorruptionError } from "./errors.ts";
+import { CorruptionError, HardStateLostError } from "./errors.ts";
+import { HARD_STATE_FILE } from "./hard-state-file.ts";
 import { PAGE_BYTES } from "./sector.ts";
 import { segmentName, segmentSequence } from "./segment-header.ts";
 import { donateSnapshot } from "./testing/donor.ts";
@@ -352,3 +353,14 @@ class Tally {
     return [...this.#counts].map(([outcome, count]) => `${outcome} ${count}`).join(", ");
   }
 }
+
+test("with a part of the log and a copy of the hard state gone, a vote may be forgotten", () => {
+  const disk = copyOf(longLife());
+  disk.flipBit(`${DIRECTORY}/${HARD_STATE_FILE}`, 8 * 20);
+  const last = filesOf(disk, isSegment).at(-1);
+  assert.ok(last !== undefined);
+  disk.flipBit(last, 8 * (PAGE_BYTES + 100));
+  const run = new ScriptedRun(disk, 1);
+  assert.throws(() => run.open(), CorruptionError);
+  assert.throws(() => surveyDamage(run.options), HardStateLostError);
+});
