@@ -215,6 +215,13 @@ export class RaftNode {
     if (role.kind === "leader") peerOf(role, peer)?.lost();
   }
 
+  /** A connection to `peer` stands again: a leader greets it at the next tick. */
+  reportReachable(peer: NodeId): void {
+    const { role, config } = this.#state;
+    if (role.kind !== "leader" || peerOf(role, peer) === undefined) return;
+    role.heartbeatElapsedMs = config.heartbeatMs;
+  }
+
   /** The transfer of a snapshot to `peer` ended. */
   reportSnapshot(peer: NodeId, ok: boolean): void {
     const { role } = this.#state;

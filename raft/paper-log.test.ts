@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Bench, commands, ELECTION_TICKS, snapshotAt } from "./testing/bench.ts";
+import { Bench, commands, ELECTION_TICKS, snapshotAt, TICK_MS } from "./testing/bench.ts";
 import { formatEntry } from "./testing/format.ts";
 import { append, ask, grant, heard, heartbeat, lines, rejected } from "./testing/messages.ts";
 import type { Term } from "./types.ts";
@@ -159,6 +159,18 @@ describe("section 5.3, log replication", () => {
     );
   });
 
+  test("a peer that can be reached again hears of its leader at the next tick", () => {
+    const bench = new Bench({ config: { heartbeatMs: 2 * TICK_MS } });
+    bench.leadAndCommit([2, 3]);
+    do bench.tick();
+    while (bench.take().length === 0);
+    bench.tick();
+    assert.deepEqual(lines(bench.take()), [], "no heartbeat is due yet");
+    bench.node.reportReachable(2);
+    bench.tick();
+    assert.ok(lines(bench.take()).some((line) => line.startsWith("1->2 t1 heartbeat")));
+  });
+
   test("messages about and from a peer without progress are survived (second seed bug)", () => {
     const bench = new Bench();
     const term = bench.leadAndCommit([2, 3]);
@@ -168,6 +180,7 @@ describe("section 5.3, log replication", () => {
     bench.receive(9, term, { kind: "install-snapshot-response", matchIndex: 1 });
     bench.receive(9, term, { kind: "read-index", context: 7 });
     bench.node.reportUnreachable(9);
+    bench.node.reportReachable(9);
     bench.node.reportSnapshot(9, true);
     bench.node.reportSnapshot(9, false);
     assert.equal(bench.node.transferLeadership(9, bench.nowMs), "unknown-member");

@@ -231,6 +231,7 @@ export class Replica<Result> implements MembershipView {
       peerUp: (info) => {
         this.#linked.add(info.id);
         this.#bootstrap.peerUp(info);
+        this.#node.reportReachable(info.id);
       },
       peerDown: (id) => {
         this.#linked.delete(id);

@@ -51,6 +51,11 @@ export type Sector =
 const ZERO: Sector = { state: "zero" };
 const STALE: Sector = { state: "stale" };
 
+/** True when all bytes of a range no longer than a stride are zero. */
+export function isZeroRange(bytes: Buffer, from: number, to: number): boolean {
+  return ZERO_STRIDE.compare(bytes, from, to, 0, to - from) === 0;
+}
+
 /** The first byte from `at` on that may not be zero: whole strides are compared at once. */
 export function skipZeros(bytes: Buffer, at: number): number {
   let next = at;

@@ -12,6 +12,7 @@ import { describeDamage } from "./damage.ts";
 import { CorruptionError, MalformedError, NO_DAMAGED_ENTRIES } from "./errors.ts";
 import {
   classifySector,
+  isZeroRange,
   PAGE_BYTES,
   pagesFor,
   SECTOR_BYTES,
@@ -235,6 +236,7 @@ class SegmentScan {
 
   /** False when an unfinished write left stale sectors; damage is thrown. */
   #isZero(from: number, to: number): boolean {
+    if (isZeroRange(this.#bytes, from, to)) return true;
     let zero = true;
     for (let at = from; at < to; at += SECTOR_BYTES) {
       const sector = this.#classify(at);
