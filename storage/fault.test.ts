@@ -89,6 +89,7 @@ test("a full disk refuses early, keeps what was acknowledged, and heals by itsel
     index += 1;
     assert.ok(index < 100, "a full disk is noticed");
   }
+  assert.equal(starved.storage.hasRoom(0), false, "what is small finds no room either");
   assert.deepEqual(starved.failures, []);
   assert.ok(starved.reports.some((report) => report.kind === "allocation-failed"));
   let saveError: Error | undefined;

@@ -72,6 +72,8 @@ export class Wal {
   #offset: number;
   #nextBatch: number;
   #chain: number;
+  /** Something found no room, and there is no space yet. */
+  #isFull = false;
   /** The newest segment whose first batch is durable. */
   #begunSegment: number;
   #rolls = 0;
@@ -150,10 +152,23 @@ export class Wal {
     this.#isCalling = false;
   }
 
-  /** True when `bytes` more of entries certainly find allocated room, or room can still be made. */
+  /**
+   * True when `bytes` more of entries certainly find allocated room, or room can still be made.
+   * Once something found none, nothing does until there is space again: a leader that could still
+   * take small writes would never give way to one that takes all.
+   */
   hasRoom(bytes: number): boolean {
     const { pool } = this.#options;
-    if (!pool.isStarved) return true;
+    if (!pool.isStarved) {
+      this.#isFull = false;
+      return true;
+    }
+    this.#isFull ||= !this.#fits(bytes);
+    return !this.#isFull;
+  }
+
+  #fits(bytes: number): boolean {
+    const { pool } = this.#options;
     const waiting = this.#queue.waitingBytes(Number.MAX_SAFE_INTEGER);
     const prepared = Math.max(0, pool.preparedBytes - PAGE_BYTES);
     const reserve = Math.max(RESERVE_BYTES_MIN, this.#present().segmentBytes / 4);

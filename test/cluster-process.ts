@@ -52,10 +52,7 @@ export async function withCluster(
 function buildWhenStale(): void {
   const sources = COMPILED.map((folder) => newestMs(join(ROOT, folder)));
   if (existsSync(SERVER) && newestMs(join(ROOT, "dist")) > Math.max(...sources)) return;
-  const compiler = join(ROOT, "node_modules", "typescript", "bin", "tsc");
-  execFileSync(process.execPath, [compiler, "-p", join(ROOT, "tsconfig.build.json")], {
-    stdio: "inherit",
-  });
+  execFileSync(process.execPath, [join(ROOT, "build.mjs")], { stdio: "inherit" });
 }
 
 function newestMs(directory: string): number {
