@@ -14,10 +14,12 @@ import { salvageBatch } from "./salvage.ts";
 import {
   classifySector,
   gatherPayload,
+  namesSegment,
   PAGE_BYTES,
   SECTOR_BYTES,
   SECTOR_PAYLOAD_BYTES,
   SECTORS_PER_PAGE,
+  type Sector,
 } from "./sector.ts";
 import {
   damagedRuns,
@@ -160,14 +162,36 @@ class SurveyReplay {
     if (pieces.some(({ kind }) => kind === "unknown")) this.log.apply({ kind: "unknown" });
   }
 
-  #salvage({ bytes, sequence }: SurveyedSegment, { offset, count }: SectorRun): void {
+  #salvage({ bytes, sequence }: SurveyedSegment, run: SectorRun): void {
+    const { offset, count } = run;
     const payload = gatherPayload(bytes, offset, count);
     for (let i = 0; i < count; i += 1) {
       const sector = classifySector(bytes, offset + i * SECTOR_BYTES, sequence);
-      // A whole sector of another segment was misdirected: what it says belongs elsewhere.
-      if (sector.state !== "damaged" || !sector.isMisplaced) continue;
+      const isOfSegment = namesSegment(bytes, offset + i * SECTOR_BYTES, sequence);
+      if (!isAstray(sector, i, run, isOfSegment)) continue;
       payload.fill(UNREADABLE_BYTE, i * SECTOR_PAYLOAD_BYTES, (i + 1) * SECTOR_PAYLOAD_BYTES);
     }
     for (const piece of salvageBatch(payload)) this.log.apply(piece);
+  }
+}
+
+/**
+ * What the sector says belongs elsewhere: a misdirected write put it here, or it is of an earlier
+ * life of the file, as a damaged one that stands for itself and names another segment may be.
+ */
+function isAstray(
+  sector: Sector,
+  position: number,
+  run: SectorRun | SurveyedBatch,
+  isOfSegment: boolean,
+): boolean {
+  const isPlaced = "sequence" in run;
+  switch (sector.state) {
+    case "damaged":
+      return sector.isMisplaced || (!isPlaced && !isOfSegment);
+    case "ours":
+      return sector.index !== position || (isPlaced && sector.batch !== run.sequence);
+    default:
+      return false;
   }
 }

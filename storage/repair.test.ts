@@ -5,7 +5,7 @@ import { type Entry, SeededRandom } from "../raft/index.ts";
 import { surveyDamage } from "./damage-survey.ts";
 import { CorruptionError, HardStateLostError } from "./errors.ts";
 import { HARD_STATE_FILE } from "./hard-state-file.ts";
-import { PAGE_BYTES } from "./sector.ts";
+import { PAGE_BYTES, SECTOR_BYTES } from "./sector.ts";
 import { segmentName, segmentSequence } from "./segment-header.ts";
 import { donateSnapshot } from "./testing/donor.ts";
 import { type Donor, donorOf, type Repaired, repair } from "./testing/repair-run.ts";
@@ -133,6 +133,63 @@ test("a segment cut inside its first batch, a repeated one, leaves the end of th
     assert.ok(!isTailKnown || lastKnownIndex === 5, `cut to ${length}: known to ${lastKnownIndex}`);
   }
 });
+
+test("a sector of a batch written over by another of its segment is repaired from a peer", () => {
+  const original = new ScriptedRun(new SimulatedFileSystem(), 1);
+  original.step(() => original.open());
+  original.step(() => original.append(1, 1, 20, 120));
+  original.step(() => original.vote(2, 1));
+  const donor = donorOf(copyOf(original));
+  const path = newestWith(copyOf(original), "1/20 ");
+  const bytes = copyOf(original).bytesOf(path);
+  const sectors: number[] = [];
+  const isWritten = (at: number) => bytes.subarray(at, at + SECTOR_BYTES).some((byte) => byte > 0);
+  for (let at = 2 * PAGE_BYTES; isWritten(at); at += SECTOR_BYTES) sectors.push(at);
+  assert.ok(sectors.length > 4);
+  for (const from of sectors) {
+    for (const to of sectors.filter((at) => at !== from)) {
+      const misdirect = (disk: SimulatedFileSystem): void => {
+        const astray = Buffer.from(bytes);
+        bytes.copy(astray, to, from, from + SECTOR_BYTES);
+        disk.unlinkSync(path);
+        disk.plant(path, astray);
+      };
+      heal(original, donor, `${from} over ${to} of ${path}`, misdirect);
+    }
+  }
+});
+
+test("rot in what a recycled segment held before brings back no old entries", () => {
+  const original = new ScriptedRun(new SimulatedFileSystem(), 1);
+  original.step(() => original.open());
+  for (let index = 1; index <= 5; index += 1) original.step(() => original.append(1, index, 1));
+  const donor = donorOf(copyOf(original));
+  const newest = newestWith(copyOf(original), "1/5 ");
+  const past = copyOf(original).bytesOf(newestWith(copyOf(original), "1/2 "));
+  const bytes = copyOf(original).bytesOf(newest);
+  const end = pageOf(bytes, "1/5 ") + PAGE_BYTES;
+  const from = pageOf(past, "1/2 ");
+  past.copy(bytes, end, from, from + PAGE_BYTES);
+  const recycle = (disk: SimulatedFileSystem): void => {
+    disk.unlinkSync(newest);
+    disk.plant(newest, bytes);
+  };
+  assert.ok(end + PAGE_BYTES <= bytes.length);
+  assert.equal(heal(original, donor, "recycled", recycle), "unharmed");
+  for (let bit = 0; bit < 8 * SECTOR_BYTES; bit += 7) {
+    const context = `bit ${bit} behind the end`;
+    const rot = (disk: SimulatedFileSystem): void => {
+      recycle(disk);
+      disk.flipBit(newest, 8 * end + bit);
+    };
+    heal(original, donor, context, rot);
+  }
+});
+
+function pageOf(bytes: Buffer, marker: string): number {
+  const at = bytes.indexOf(marker);
+  return at - (at % PAGE_BYTES);
+}
 
 test("a page of rot anywhere in the log is repaired from a peer", () => {
   const original = longLife();

@@ -112,6 +112,11 @@ export function classifySector(bytes: Buffer, at: number, segment: number): Sect
   };
 }
 
+/** Whether a sector's header names `segment`; of a damaged one that is a claim, not a proof. */
+export function namesSegment(bytes: Buffer, at: number, segment: number): boolean {
+  return getUint32(bytes, at + 8) + 2 ** 32 * getUint32(bytes, at + 12) === segment;
+}
+
 function damaged(reason: string, isMisplaced = false): Sector {
   return { state: "damaged", reason, isMisplaced };
 }

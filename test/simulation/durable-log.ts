@@ -43,6 +43,8 @@ export class DurableLog {
   #pending: Pending[] = [];
   /** The log was rebuilt from less than was promised. */
   #mayBeCut = false;
+  /** Checksums of entries whose write was under way when a process ended. */
+  readonly #cut = new Set<number>();
   /** A peer's snapshot may have brought a newer term. */
   #isRebuilt = false;
 
@@ -146,7 +148,7 @@ export class DurableLog {
     const before = this.#last;
     promised(
       "lost-write",
-      this.#settle(found),
+      this.#settle(found) || (this.#isRebuilt && this.#isLonger(restored)),
       () =>
         `node ${this.#nodeId} recovered a log up to ${found.index} (term ${found.term}), promised ` +
         `was ${before.index} (term ${before.term})`,
@@ -154,8 +156,23 @@ export class DurableLog {
     this.#take(restored);
   }
 
+  /**
+   * A write that never became durable was cut, and its remains told the repair what had been in it.
+   * Peers hold the very same entries, so to have them after all breaks no promise.
+   */
+  #isLonger({ entries }: RestoredState): boolean {
+    const promisedAt = entries.findIndex(({ index }) => index === this.#last.index);
+    const last = entries[promisedAt];
+    if (last === undefined || !isSame(tailOfEntry(last), this.#last)) return false;
+    return entries.slice(promisedAt + 1).every((entry) => this.#cut.has(entryChecksum(entry)));
+  }
+
   #take(restored: RestoredState): void {
     const { snapshot, entries, hardState } = restored;
+    for (const item of this.#pending) {
+      if (item.kind === "install") continue;
+      for (const entry of item.batch.entries) this.#cut.add(entryChecksum(entry));
+    }
     this.#tails = [EMPTY];
     if (snapshot !== undefined) this.#put(tailOfSnapshot(snapshot));
     for (const entry of entries) this.#put(tailOfEntry(entry));

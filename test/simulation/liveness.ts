@@ -14,9 +14,12 @@ const LEADER_MS_MAX = 5 * ELECTION_TIMEOUT_MS_MAX;
 /** The longest wait for space (storage tries again each second), and what comes after it. */
 const SERVICE_MS_MAX = 4_000;
 const CONVERGENCE_MS_MAX = 6_000;
+/** A damaged disk is repaired by then. */
+const REPAIR_MS_MAX = 10_000;
 
 export function healAndAgree(cluster: Cluster, clients: readonly Client[]): void {
   for (const client of clients) client.stop();
+  waitFor(cluster, REPAIR_MS_MAX, () => whoIsDown(cluster));
   waitFor(cluster, LEADER_MS_MAX, () => (cluster.leader === undefined ? "no leader" : undefined));
   serve(cluster, clients);
   waitFor(cluster, patience(cluster), () => {
@@ -57,6 +60,12 @@ function serve(cluster: Cluster, clients: readonly Client[]): void {
 
 function patience(cluster: Cluster): number {
   return 3 * cluster.shape.timing.requestTimeoutMs + 8_000;
+}
+
+/** Not yet started, or at the repair of its disk. */
+function whoIsDown({ nodes }: Cluster): string | undefined {
+  const down = nodes.find(({ process }) => process === undefined);
+  return down === undefined ? undefined : `node ${down.id} is down`;
 }
 
 function whatDiffers(cluster: Cluster): string | undefined {

@@ -174,20 +174,25 @@ export class SimulatedNode {
 
   /** Ends the process; of what was not flushed, the disk keeps what `keeps` says. */
   crash(keeps: CrashKeeps): void {
-    const running = this.#process ?? this.#repair;
-    if (running !== undefined) this.#end(running.clock, keeps);
+    const clock = this.#clock;
+    if (clock !== undefined) this.#end(clock, keeps);
+  }
+
+  /** Of whatever runs. */
+  get #clock(): SimulatedClock | undefined {
+    return (this.#process ?? this.#repair)?.clock;
   }
 
   stall(durationMs: number): void {
     const { scheduler, trace } = this.#around;
     trace.note(`node ${this.id} stalls for ${durationMs.toFixed(0)} ms`);
-    this.#process?.clock.stall(scheduler.nowMs + durationMs);
+    this.#clock?.stall(scheduler.nowMs + durationMs);
   }
 
   /** The present process's clock and those of later ones go on at another rate. */
   setClockRate(rate: number): void {
     this.clockRate = rate;
-    this.#process?.clock.setRate(rate);
+    this.#clock?.setRate(rate);
   }
 
   /** Terms and commit never go back (Figure 2); the durable log sees to it over restarts. */

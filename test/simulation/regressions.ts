@@ -37,6 +37,18 @@ export const REGRESSIONS: readonly Regression[] = [
     durationMs: 12_000,
   },
   {
+    found: "a sector written over by another of its batch gave back old entries as the newest",
+    seed: 5006,
+    faults: ["one-way", "slow-disk", "write-error", "misdirected-write", "helical"],
+    durationMs: 29_000,
+  },
+  {
+    found: "rot in a sector of a segment's earlier life brought back old entries as the newest",
+    seed: 5090,
+    faults: ["torn-write", "bit-rot", "lost-file", "read-error"],
+    durationMs: 82_500,
+  },
+  {
     found: "a second hang shortened the first, and the simulator blamed the leader",
     seed: 1011,
     faults: ["kill", "hung-disk"],
