@@ -82,7 +82,9 @@ export class Replica<Result> implements MembershipView {
     this.#appliedIndex = restored.snapshot?.index ?? 0;
     this.#appliedChecksum = restored.snapshot?.entryChecksum ?? 0;
     this.#chain = new EntryChain(restored);
-    const mayVote = storage.isRecovering || mayVoteAtOnce(restored);
+    const hasPast = storage.mayVote || mayVoteAtOnce(restored);
+    const mayVote = storage.isRecovering || hasPast;
+    if (hasPast && !storage.mayVote) storage.allowVoting(() => {});
     this.#node = new RaftNode(raftConfig(options, mayVote), restored, random, nowMs);
     const node = this.#node;
     this.#requests = new Requests({
@@ -105,7 +107,9 @@ export class Replica<Result> implements MembershipView {
       isLinked: (id) => this.#linked.has(id),
     });
     const self = { id: identity.nodeId, incarnation: identity.incarnation };
-    this.#bootstrap = new Bootstrap(node, self, mayVote, nowMs + timing.electionTimeoutMs);
+    const graceEndsMs = nowMs + timing.electionTimeoutMs;
+    const remember = (done: () => void) => storage.allowVoting(done);
+    this.#bootstrap = new Bootstrap(node, self, mayVote, graceEndsMs, remember);
     this.#lender = new Lender({ node, storage, self: identity.nodeId, log });
     this.#guard = new StateGuard({
       node,

@@ -57,6 +57,8 @@ export interface Storage {
    * Durable itself, until `markWhole`.
    */
   readonly isRecovering: boolean;
+  /** This node was once let vote, so its disk is not a wiped one. Durable since `allowVoting`. */
+  readonly mayVote: boolean;
   /** The newest durable snapshot; undefined before the first. */
   readonly snapshot: SnapshotDescription | undefined;
 
@@ -106,6 +108,9 @@ export interface Storage {
    * evidence, so it may be called by a node that was whole all along.
    */
   markWhole(done: () => void): void;
+
+  /** Remembers that this node may vote; `done` when that is durable. */
+  allowVoting(done: () => void): void;
 
   close(done: () => void): void;
 }

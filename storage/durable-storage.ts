@@ -125,6 +125,17 @@ export class DurableStorage implements Storage {
     return this.#hardStateFile.isRecovering;
   }
 
+  get mayVote(): boolean {
+    return this.#hardStateFile.mayVote;
+  }
+
+  allowVoting(done: () => void): void {
+    if (this.#failed) return;
+    this.#hardStateFile.allowVoting(() => {
+      if (!this.#failed) done();
+    });
+  }
+
   readSnapshot(onChunk: (bytes: Uint8Array) => void): void {
     this.#snapshots.readSync(onChunk);
   }

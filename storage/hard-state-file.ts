@@ -8,7 +8,7 @@
  *
  *   0 CRC over bytes 4 to 4095 (4)   4 format version (4)   8 slot sequence (8)
  *  16 term (8)   24 vote (8)   32 commit index (8)   40 newest segment (8)
- *  48 node id (8)   56 incarnation (8)   64 standing (4)   68 zero (4)   72 oldest segment (8)
+ *  48 node id (8)   56 incarnation (8)   64 standing (4)   68 may vote (4)   72 oldest segment (8)
  *  80 zero to the end of the page
  */
 import type { HardState } from "../raft/index.ts";
@@ -51,9 +51,13 @@ export interface StoredSlot extends HardStateSlot {
   readonly standing: Standing;
   /** The log begins in it or before; 0 when there is none. */
   readonly oldestSegment: number;
+  /** This disk is known not to be one that was wiped: its node was let vote once. */
+  readonly mayVote: boolean;
 }
 
-type Bearings = Pick<StoredSlot, "standing" | "oldestSegment">;
+type Bearings = Pick<StoredSlot, "standing" | "oldestSegment" | "mayVote">;
+
+const NO_BEARINGS: Bearings = { standing: "whole", oldestSegment: 0, mayVote: false };
 
 /** What stands in the file, or undefined when there is no file. */
 export function readHardStateFile(
@@ -92,6 +96,7 @@ function encodeSlot(slot: StoredSlot, identity: Identity): Buffer {
   putUint64(page, 48, identity.nodeId);
   putUint64(page, 56, identity.incarnation);
   putUint32(page, 64, STANDINGS.indexOf(slot.standing));
+  putUint32(page, 68, slot.mayVote ? 1 : 0);
   putUint64(page, 72, slot.oldestSegment);
   putUint32(page, 0, checksum(page.subarray(4)));
   return page;
@@ -112,7 +117,9 @@ function decodeSlot(page: Uint8Array, identity: Identity): StoredSlot | undefine
   if (standing === undefined) throw new UnsupportedFormatError("standing", getUint32(page, 64));
   const newestSegment = getUint64(page, 40);
   const oldestSegment = getUint64(page, 72);
-  return { sequence: getUint64(page, 8), hardState, newestSegment, oldestSegment, standing };
+  const mayVote = getUint32(page, 68) !== 0;
+  const bearings = { standing, oldestSegment, mayVote };
+  return { sequence: getUint64(page, 8), hardState, newestSegment, ...bearings };
 }
 
 export class HardStateFile {
@@ -120,8 +127,7 @@ export class HardStateFile {
   readonly #file: File;
   readonly #onFailure: (error: FileSystemError) => void;
   #sequence: number;
-  #standing: Standing;
-  #oldestSegment: number;
+  #bearings: Bearings;
   /** What was written, or asked to be written, last. */
   #latest: HardStateSlot;
   #writing = false;
@@ -141,11 +147,11 @@ export class HardStateFile {
     this.#identity = identity;
     this.#onFailure = onFailure;
     this.#sequence = stored?.sequence ?? 1;
-    this.#standing = stored?.standing ?? "whole";
-    this.#oldestSegment = stored?.oldestSegment ?? 0;
+    const { standing, oldestSegment, mayVote } = stored ?? NO_BEARINGS;
+    this.#bearings = { standing, oldestSegment, mayVote };
     this.#latest = stored ?? { hardState: INITIAL_HARD_STATE, newestSegment: 0 };
     if (stored === undefined) {
-      const slot = { ...this.#latest, standing: this.#standing, sequence: 1, oldestSegment: 0 };
+      const slot = { ...this.#latest, ...this.#bearings, sequence: 1 };
       const page = encodeSlot(slot, identity);
       replaceFileSync(fileSystem, directory, HARD_STATE_FILE, Buffer.concat([page, page]));
     }
@@ -158,16 +164,16 @@ export class HardStateFile {
   }
 
   get isRecovering(): boolean {
-    return this.#standing === "recovering";
+    return this.#bearings.standing === "recovering";
+  }
+
+  get mayVote(): boolean {
+    return this.#bearings.mayVote;
   }
 
   /** Makes both slots whole and equal, one after the other: one is whole at every instant. */
-  repairSync(
-    slot: HardStateSlot,
-    { standing = this.#standing, oldestSegment = this.#oldestSegment }: Partial<Bearings> = {},
-  ): void {
-    this.#standing = standing;
-    this.#oldestSegment = oldestSegment;
+  repairSync(slot: HardStateSlot, changes: Partial<Bearings> = {}): void {
+    this.#bearings = { ...this.#bearings, ...changes };
     this.#latest = slot;
     for (let i = 0; i < SLOTS; i += 1) {
       const { page, offset } = this.#next(slot);
@@ -185,13 +191,19 @@ export class HardStateFile {
 
   /** `done` when the segments before this one may go. */
   dropBefore(oldestSegment: number, done: () => void): void {
-    this.#oldestSegment = oldestSegment;
+    this.#bearings = { ...this.#bearings, oldestSegment };
+    this.write(this.#latest, done);
+  }
+
+  /** `done` when no start of this node has to ask again whether its disk was wiped. */
+  allowVoting(done: () => void): void {
+    this.#bearings = { ...this.#bearings, mayVote: true };
     this.write(this.#latest, done);
   }
 
   /** Ends recovering in both slots: neither may say otherwise when the other one is lost. */
   markWhole(done: () => void): void {
-    this.#standing = "whole";
+    this.#bearings = { ...this.#bearings, standing: "whole" };
     this.write(this.#latest, () => this.write(this.#latest, done));
   }
 
@@ -225,8 +237,7 @@ export class HardStateFile {
   #next(slot: HardStateSlot): { readonly page: Buffer; readonly offset: number } {
     this.#sequence += 1;
     const { hardState, newestSegment } = slot;
-    const bearings = { standing: this.#standing, oldestSegment: this.#oldestSegment };
-    const stored = { hardState, newestSegment, sequence: this.#sequence, ...bearings };
+    const stored = { hardState, newestSegment, sequence: this.#sequence, ...this.#bearings };
     const page = encodeSlot(stored, this.#identity);
     return { page, offset: (this.#sequence % SLOTS) * PAGE_BYTES };
   }

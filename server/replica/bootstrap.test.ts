@@ -38,7 +38,14 @@ function setUp(restored = EMPTY) {
     new SeededRandom(1),
     0,
   );
-  return { node, bootstrap: new Bootstrap(node, SELF, mayVote, GRACE_ENDS_MS) };
+  const remembered: (() => void)[] = [];
+  const bootstrap = new Bootstrap(node, SELF, mayVote, GRACE_ENDS_MS, (done) => {
+    remembered.push(done);
+  });
+  const makeDurable = (): void => {
+    for (const done of remembered.splice(0)) done();
+  };
+  return { node, bootstrap, makeDurable };
 }
 
 /** Whether the node gives its vote to a candidate that deserves it. */
@@ -69,20 +76,23 @@ test("a wiped disk does not vote once it met a member with a past (etcd 3504)", 
 });
 
 test("a fresh member among fresh ones votes as soon as it has met them all", () => {
-  const { node, bootstrap } = setUp();
+  const { node, bootstrap, makeDurable } = setUp();
   bootstrap.peerUp({ id: 2, incarnation: 72, fresh: true });
   bootstrap.tick(1);
   assert.equal(votes(node), false, "nobody knows yet what member 3 remembers");
   bootstrap.peerUp({ id: 3, incarnation: 73, fresh: true });
   bootstrap.tick(2);
+  assert.equal(votes(node), false, "not before it is written down that it may");
+  makeDurable();
   assert.equal(votes(node), true);
 });
 
 test("a fresh member that meets too few waits for the end of the grace, not longer", () => {
-  const { node, bootstrap } = setUp();
+  const { node, bootstrap, makeDurable } = setUp();
   bootstrap.tick(GRACE_ENDS_MS - 1);
   assert.equal(votes(node), false);
   bootstrap.tick(GRACE_ENDS_MS);
+  makeDurable();
   assert.equal(votes(node), true);
 });
 

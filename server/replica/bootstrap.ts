@@ -19,18 +19,22 @@ export class Bootstrap {
   readonly #self: { readonly id: number; readonly incarnation: number };
   readonly #peers = new Map<number, PeerInfo>();
   readonly #graceEndsMs: number;
+  readonly #remember: (done: () => void) => void;
   #mayVote: boolean;
 
+  /** `remember` makes durable that this node may vote, so that no later start asks again. */
   constructor(
     node: RaftNode,
     self: { readonly id: number; readonly incarnation: number },
     mayVote: boolean,
     graceEndsMs: number,
+    remember: (done: () => void) => void,
   ) {
     this.#node = node;
     this.#self = self;
     this.#graceEndsMs = graceEndsMs;
     this.#mayVote = mayVote;
+    this.#remember = remember;
   }
 
   peerUp(info: PeerInfo): void {
@@ -51,7 +55,7 @@ export class Bootstrap {
       if (known.some((peer) => peer === undefined) && nowMs < this.#graceEndsMs) return;
     }
     this.#mayVote = true;
-    this.#node.allowVoting();
+    this.#remember(() => this.#node.allowVoting());
   }
 
   #identifyOne(nowMs: number): void {
@@ -70,9 +74,10 @@ export class Bootstrap {
 }
 
 /**
- * A disk that holds a log, or the vote its node once gave, has been through the questions above.
- * The vote counts, too: when everybody stops between the first election and its first commit, only
- * the leader's disk holds an entry, and the others must be able to elect it again.
+ * A disk that holds a log, or the vote its node once gave, has been through the questions above,
+ * as has one that remembers the answer (`Storage.mayVote`). When everybody stops between the first
+ * election and its first commit, only the leader's disk holds an entry, and the others, whose vote
+ * a later term may have wiped out, must be able to elect it again.
  */
 export function mayVoteAtOnce({ entries, snapshot, hardState }: RestoredState): boolean {
   return entries.length > 0 || snapshot !== undefined || hardState.vote !== NO_NODE;

@@ -49,6 +49,18 @@ export const REGRESSIONS: readonly Regression[] = [
     durationMs: 82_500,
   },
   {
+    found: "a term without a vote made nodes with empty logs forget that they may vote",
+    seed: 5052,
+    faults: ["delay", "restart-storm"],
+    durationMs: 100_000,
+  },
+  {
+    found: "a segment was lost whole before the hard-state file named it",
+    seed: 197,
+    faults: ["drop", "duplicate", "kill-all", "torn-write", "frozen-clock", "lost-file"],
+    durationMs: 3_000,
+  },
+  {
     found: "a second hang shortened the first, and the simulator blamed the leader",
     seed: 1011,
     faults: ["kill", "hung-disk"],

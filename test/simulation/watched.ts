@@ -186,6 +186,14 @@ export class WatchedStorage implements Storage {
     return this.#storage.snapshot;
   }
 
+  get mayVote(): boolean {
+    return this.#storage.mayVote;
+  }
+
+  allowVoting(done: () => void): void {
+    this.#storage.allowVoting(done);
+  }
+
   markWhole(done: () => void): void {
     this.#storage.markWhole(done);
   }
