@@ -39,9 +39,8 @@ const machine: ReplicatedMachine<string> = {
   beginRestore: () => ({ chunk: () => {}, end: () => {} }),
 };
 
-function setUp() {
-  const fileSystem = new SimulatedFileSystem();
-  const storage = openStorage({
+function openOn(fileSystem: SimulatedFileSystem) {
+  return openStorage({
     directory: "/data",
     fileSystem,
     clock: new ManualClock(),
@@ -50,14 +49,19 @@ function setUp() {
     mintIncarnation: () => 7,
     onFailure: (error) => assert.fail(error),
   });
+}
+
+function setUp(everyEntries = 1, fileSystem = new SimulatedFileSystem()) {
+  const storage = openOn(fileSystem);
   const initialConfiguration: Configuration = { members: [] };
   const config = { ...DEFAULT_RAFT_CONFIG, id: 1, initialTime: 0, initialConfiguration };
   const node = new RaftNode(config, storage.restored, new SeededRandom(1), 0);
-  const policy = { everyEntries: 1, everyBytes: 1, retainedEntries: 0 };
+  const policy = { everyEntries, everyBytes: 1e9, retainedEntries: 100 };
   const log = { info: () => {}, warn: () => {}, error: () => {} };
   return {
     fileSystem,
     storage,
+    node,
     snapshotter: new Snapshotter({ node, storage, machine, policy, log }),
   };
 }
@@ -85,6 +89,31 @@ test("a snapshot is due when enough was applied", () => {
   assert.equal(snapshotter.isDue(), false);
   snapshotter.applied([ENTRY]);
   assert.equal(snapshotter.isDue(), true);
+});
+
+test("a log in many small pieces goes behind a snapshot, tail and all", () => {
+  const fileSystem = new SimulatedFileSystem();
+  for (let index = 1; index <= 40; index += 1) {
+    const storage = openOn(fileSystem);
+    const entry: Entry = { type: "noop", group: 0, term: 1, index, time: 0 };
+    const hardState = { term: 1, vote: 0, commitIndex: index };
+    storage.persist({ hardState, mustSyncHardState: true, entries: [entry] }, () => {});
+    fileSystem.run();
+    storage.close(() => {});
+    fileSystem.run();
+  }
+  const { storage, node, snapshotter } = setUp(1000, fileSystem);
+  assert.ok(storage.statistics.segments > 32);
+  const { committedEntries } = node.ready();
+  assert.equal(committedEntries.length, 40);
+  node.applied(40);
+  assert.equal(snapshotter.isDue(), false, "nothing was applied yet");
+  snapshotter.applied(committedEntries);
+  assert.equal(snapshotter.isDue(), true);
+  snapshotter.take(40, 0);
+  fileSystem.run();
+  assert.equal(storage.snapshot?.metadata.index, 40);
+  assert.equal(storage.statistics.segments, 1);
 });
 
 test("none is due while the leader's is being installed: the log it would name is gone", () => {

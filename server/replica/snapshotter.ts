@@ -11,7 +11,7 @@ import {
   type RaftNode,
   type SnapshotMetadata,
 } from "../../raft/index.ts";
-import type { ReceivedSnapshot, Storage } from "../../storage/index.ts";
+import type { ReceivedSnapshot, Storage, StorageStatistics } from "../../storage/index.ts";
 import type { ReplicaLog, ReplicatedMachine, SnapshotPolicy } from "./options.ts";
 
 interface Parts<Result> {
@@ -21,6 +21,9 @@ interface Parts<Result> {
   readonly policy: SnapshotPolicy;
   readonly log: ReplicaLog;
 }
+
+const SEGMENTS_MAX = 32;
+const SMALL_SEGMENT_BYTES = 1024 * 1024;
 
 export class Snapshotter<Result> {
   readonly #parts: Parts<Result>;
@@ -48,7 +51,9 @@ export class Snapshotter<Result> {
     // Once a leader's snapshot is accepted, the log no longer names what is applied here.
     if (this.#isTaking || this.#isInstalling || this.#entriesSince === 0) return false;
     const { everyEntries, everyBytes } = policy;
-    if (this.#entriesSince < everyEntries && this.#bytesSince < everyBytes) return false;
+    if (this.#entriesSince < everyEntries && this.#bytesSince < everyBytes) {
+      return isScattered(storage.statistics);
+    }
     return this.#bytesSince >= storage.statistics.snapshotBytes / 2;
   }
 
@@ -118,8 +123,14 @@ export class Snapshotter<Result> {
 
   #compact(metadata: SnapshotMetadata): void {
     const { node, storage, policy } = this.#parts;
-    const retainFrom = Math.max(1, metadata.index - policy.retainedEntries + 1);
+    const retained = isScattered(storage.statistics) ? 0 : policy.retainedEntries;
+    const retainFrom = Math.max(1, metadata.index - retained + 1);
     node.compact(metadata, retainFrom);
     storage.compact(retainFrom - 1);
   }
+}
+
+/** Each run begins a segment: a node that starts again and again would fill its disk with them. */
+function isScattered({ segments, logBytes }: StorageStatistics): boolean {
+  return segments > SEGMENTS_MAX && logBytes <= segments * SMALL_SEGMENT_BYTES;
 }
