@@ -81,7 +81,7 @@ test("answers meant for an earlier process of this node are dropped", () => {
   assert.deepEqual(log, []);
 });
 
-test("the leader takes each batch once, and none from a process that has ended", () => {
+test("the leader takes each batch once, whichever process of its origin sent it", () => {
   const intake = new ForwardIntake<string>(1);
   const batch = (originIncarnation: number, sequence: number): Forward => ({
     kind: "forward",
@@ -97,8 +97,11 @@ test("the leader takes each batch once, and none from a process that has ended",
   assert.equal(intake.admit(batch(77, 5)), true);
   assert.equal(intake.admit(batch(77, 3)), false);
   assert.equal(intake.admit(batch(78, 1)), true);
-  assert.equal(intake.admit(batch(77, 6)), false);
-  assert.equal(intake.admit(batch(78, 2)), true);
+  assert.equal(intake.admit(batch(76, 9)), true, "a straggler of a life nobody heard of");
+  assert.equal(intake.admit(batch(78, 2)), true, "does not silence the present one");
+  assert.equal(intake.admit(batch(76, 9)), false);
+  assert.equal(intake.admit(batch(77, 5)), false);
+  assert.equal(intake.admit(batch(78, 2)), false);
 });
 
 test("answers gather by origin and leave once", () => {

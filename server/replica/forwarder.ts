@@ -106,32 +106,37 @@ export class ForwardOrigin<Result> {
   }
 }
 
+/** More starts of one node than fit into a term. */
+const PROCESSES_MAX = 64;
+
 const NO_LEADER = { kind: "not-applied", reason: "no-leader", leader: undefined } as const;
 
 export class ForwardIntake<Result> {
   readonly #self: number;
-  /** What was seen from each origin: the process it runs now, and those it ran before. */
-  readonly #origins = new Map<number, Origin>();
+  /** The newest sequence of each process of each origin; the processes heard last stand last. */
+  readonly #seen = new Map<number, Map<number, number>>();
   readonly #results = new Map<number, Answers<Result>>();
 
   constructor(self: number) {
     this.#self = self;
   }
 
-  /** True when the batch is new; a copy or a straggler must be dropped without an answer. */
-  admit(message: Forward): boolean {
-    const origin = this.#origins.get(message.from);
-    if (origin === undefined || origin.incarnation !== message.originIncarnation) {
-      if (origin?.past.includes(message.originIncarnation)) return false;
-      this.#origins.set(message.from, {
-        incarnation: message.originIncarnation,
-        sequence: message.sequence,
-        past: origin === undefined ? [] : [origin.incarnation, ...origin.past].slice(0, 64),
-      });
-      return true;
+  /**
+   * True when the batch is new; a copy or a straggler must be dropped without an answer. Nothing
+   * tells which of two processes of an origin is the later one, so each is counted by itself.
+   */
+  admit({ from, originIncarnation, sequence }: Forward): boolean {
+    const seen = this.#seen.get(from) ?? new Map<number, number>();
+    this.#seen.set(from, seen);
+    if (sequence <= (seen.get(originIncarnation) ?? 0)) return false;
+    seen.delete(originIncarnation);
+    seen.set(originIncarnation, sequence);
+    if (seen.size > PROCESSES_MAX) {
+      for (const oldest of seen.keys()) {
+        seen.delete(oldest);
+        break;
+      }
     }
-    if (message.sequence <= origin.sequence) return false;
-    origin.sequence = message.sequence;
     return true;
   }
 
@@ -157,13 +162,6 @@ export class ForwardIntake<Result> {
     }
     this.#results.clear();
   }
-}
-
-interface Origin {
-  readonly incarnation: number;
-  sequence: number;
-  /** Processes of this origin that ended; what still arrives from them is a straggler. */
-  readonly past: readonly number[];
 }
 
 interface Answers<Result> {

@@ -55,6 +55,12 @@ export const REGRESSIONS: readonly Regression[] = [
     durationMs: 100_000,
   },
   {
+    found: "a straggler of an earlier process made the leader drop all that a node forwarded",
+    seed: 718,
+    faults: ["duplicate", "flap", "death-in-call"],
+    durationMs: 100_000,
+  },
+  {
     found: "a segment was lost whole before the hard-state file named it",
     seed: 197,
     faults: ["drop", "duplicate", "kill-all", "torn-write", "frozen-clock", "lost-file"],
