@@ -30,9 +30,9 @@ export interface ReplicaTiming {
 
 export interface SnapshotPolicy {
   /**
-   * Take a snapshot when this many entries, or bytes of entries, were applied since the last, but
-   * not before they come to half the size of that snapshot: so a start replays little while the
-   * state is small, and a large state is not written out again for every few changes.
+   * Take a snapshot when this many entries were applied since the last and outweigh it twice, or
+   * this many bytes of entries and come to half of it: so a start replays little while the state
+   * is small, and a large state is not written out again for every few changes.
    */
   readonly everyEntries: number;
   readonly everyBytes: number;

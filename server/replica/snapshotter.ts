@@ -22,6 +22,9 @@ interface Parts<Result> {
   readonly log: ReplicaLog;
 }
 
+/** What the entries since the last snapshot must come to, as a multiple of that snapshot. */
+const MANY_ENTRIES_SHARE = 2;
+const MANY_BYTES_SHARE = 0.5;
 const SEGMENTS_MAX = 32;
 const SMALL_SEGMENT_BYTES = 1024 * 1024;
 
@@ -51,10 +54,11 @@ export class Snapshotter<Result> {
     // Once a leader's snapshot is accepted, the log no longer names what is applied here.
     if (this.#isTaking || this.#isInstalling || this.#entriesSince === 0) return false;
     const { everyEntries, everyBytes } = policy;
-    if (this.#entriesSince < everyEntries && this.#bytesSince < everyBytes) {
-      return isScattered(storage.statistics);
-    }
-    return this.#bytesSince >= storage.statistics.snapshotBytes / 2;
+    const { statistics } = storage;
+    const since = this.#bytesSince / statistics.snapshotBytes;
+    if (this.#entriesSince >= everyEntries && since >= MANY_ENTRIES_SHARE) return true;
+    if (this.#bytesSince >= everyBytes && since >= MANY_BYTES_SHARE) return true;
+    return isScattered(statistics);
   }
 
   /** Pins the present state in this turn and writes it in the background. */
