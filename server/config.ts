@@ -118,7 +118,7 @@ export const serverSchema = z.strictObject({
     .meta({ title: "MS", description: "How long a request may wait for the cluster." }),
   snapshotEveryEntries: integer(1).default(10_000).meta({
     title: "COUNT",
-    description: "Take a snapshot after this many entries, if they outweigh the last one twice.",
+    description: "Take a snapshot after this many entries, if they outweigh the last one.",
   }),
   snapshotEveryBytes: byteCount(KIB, 64 * GIB)
     .default(64 * MIB)

@@ -30,7 +30,7 @@ export interface ReplicaTiming {
 
 export interface SnapshotPolicy {
   /**
-   * Take a snapshot when this many entries were applied since the last and outweigh it twice, or
+   * Take a snapshot when this many entries were applied since the last and outweigh it, or
    * this many bytes of entries and come to half of it: so a start replays little while the state
    * is small, and a large state is not written out again for every few changes.
    */

@@ -23,7 +23,7 @@ interface Parts<Result> {
 }
 
 /** What the entries since the last snapshot must come to, as a multiple of that snapshot. */
-const MANY_ENTRIES_SHARE = 2;
+const MANY_ENTRIES_SHARE = 1;
 const MANY_BYTES_SHARE = 0.5;
 const SEGMENTS_MAX = 32;
 const SMALL_SEGMENT_BYTES = 1024 * 1024;
