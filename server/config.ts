@@ -49,6 +49,7 @@ export interface ServerConfig {
   readonly snapshots: {
     readonly everyEntries: number;
     readonly everyBytes: number;
+    readonly smallSegmentsMax: number;
     readonly retainedEntries: number;
   };
   readonly segmentBytes: number;
@@ -63,6 +64,8 @@ export interface ServerConfig {
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const GIB = 1024 * MIB;
+/** More of them than a log has that is written to: left by one start after another. */
+const SMALL_SEGMENTS_MAX = 32;
 const CLIENT_PORT_BASE = 8000;
 const PEER_PORT_BASE = 9000;
 /** Above this there is no default port. */
@@ -203,6 +206,7 @@ function settle(
     snapshots: {
       everyEntries: options.snapshotEveryEntries,
       everyBytes: options.snapshotEveryBytes,
+      smallSegmentsMax: SMALL_SEGMENTS_MAX,
       retainedEntries: options.logTailEntries,
     },
     segmentBytes: options.segmentBytes,

@@ -36,6 +36,8 @@ export interface SnapshotPolicy {
    */
   readonly everyEntries: number;
   readonly everyBytes: number;
+  /** Also when the log lies in more small segments than this: each start begins one. */
+  readonly smallSegmentsMax: number;
   /** How many entries behind a snapshot stay in the log for slow followers. */
   readonly retainedEntries: number;
 }

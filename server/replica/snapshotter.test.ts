@@ -56,7 +56,7 @@ function setUp(everyEntries = 1, fileSystem = new SimulatedFileSystem()) {
   const initialConfiguration: Configuration = { members: [] };
   const config = { ...DEFAULT_RAFT_CONFIG, id: 1, initialTime: 0, initialConfiguration };
   const node = new RaftNode(config, storage.restored, new SeededRandom(1), 0);
-  const policy = { everyEntries, everyBytes: 1e9, retainedEntries: 100 };
+  const policy = { everyEntries, everyBytes: 1e9, smallSegmentsMax: 32, retainedEntries: 100 };
   const log = { info: () => {}, warn: () => {}, error: () => {} };
   return {
     fileSystem,

@@ -25,7 +25,6 @@ interface Parts<Result> {
 /** What the entries since the last snapshot must come to, as a multiple of that snapshot. */
 const MANY_ENTRIES_SHARE = 1;
 const MANY_BYTES_SHARE = 0.5;
-const SEGMENTS_MAX = 32;
 const SMALL_SEGMENT_BYTES = 1024 * 1024;
 
 export class Snapshotter<Result> {
@@ -58,7 +57,7 @@ export class Snapshotter<Result> {
     const since = this.#bytesSince / statistics.snapshotBytes;
     if (this.#entriesSince >= everyEntries && since >= MANY_ENTRIES_SHARE) return true;
     if (this.#bytesSince >= everyBytes && since >= MANY_BYTES_SHARE) return true;
-    return isScattered(statistics);
+    return isScattered(statistics, policy);
   }
 
   /** Pins the present state in this turn and writes it in the background. */
@@ -127,14 +126,17 @@ export class Snapshotter<Result> {
 
   #compact(metadata: SnapshotMetadata): void {
     const { node, storage, policy } = this.#parts;
-    const retained = isScattered(storage.statistics) ? 0 : policy.retainedEntries;
+    const retained = isScattered(storage.statistics, policy) ? 0 : policy.retainedEntries;
     const retainFrom = Math.max(1, metadata.index - retained + 1);
     node.compact(metadata, retainFrom);
     storage.compact(retainFrom - 1);
   }
 }
 
-/** Each run begins a segment: a node that starts again and again would fill its disk with them. */
-function isScattered({ segments, logBytes }: StorageStatistics): boolean {
-  return segments > SEGMENTS_MAX && logBytes <= segments * SMALL_SEGMENT_BYTES;
+/** A node that starts again and again would fill its disk with segments that hold little. */
+function isScattered(
+  { segments, logBytes }: StorageStatistics,
+  { smallSegmentsMax }: SnapshotPolicy,
+): boolean {
+  return segments > smallSegmentsMax && logBytes <= segments * SMALL_SEGMENT_BYTES;
 }

@@ -111,7 +111,7 @@ export class GuardedNode {
         requestTimeoutMs: 1_000,
         leaseDriftBound: undefined,
       },
-      snapshots: { everyEntries: 40, everyBytes: 1e9, retainedEntries: 5 },
+      snapshots: { everyEntries: 40, everyBytes: 1e9, smallSegmentsMax: 32, retainedEntries: 5 },
       clock,
       random: this.#random,
       storage,

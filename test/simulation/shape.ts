@@ -46,6 +46,7 @@ export function drawShape(seed: number): Shape {
     snapshots: {
       everyEntries: pick(random, [7, 30, 100, 1000]),
       everyBytes: 4 * KIB * KIB,
+      smallSegmentsMax: 32,
       retainedEntries: pick(random, [0, 3, 50]),
     },
     sessionLimits: {

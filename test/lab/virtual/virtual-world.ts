@@ -234,7 +234,7 @@ function shapeOf(test: LabTest): Shape {
   return {
     nodes: test.servers,
     timing: { ...TIMING, leaseDriftBound: undefined },
-    snapshots: { ...policyOf(test.snapshots), retainedEntries: 0 },
+    snapshots: { ...policyOf(test.snapshots), smallSegmentsMax: NEVER, retainedEntries: 0 },
     sessionLimits: SESSION_LIMITS,
     storage: { segmentBytes: [64 * KIB], batchBytesMax: 64 * KIB },
     diskMsMax: 1,
