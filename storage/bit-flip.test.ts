@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SeededRandom } from "../raft/index.ts";
+import { surveyDamage } from "./damage-survey.ts";
 import { CorruptionError } from "./errors.ts";
 import { HARD_STATE_FILE, readHardStateFile } from "./hard-state-file.ts";
 import { IDENTITY_FILE } from "./identity-file.ts";
@@ -89,15 +90,14 @@ test("a damaged payload keeps its identity: what is lost and what is not is name
   const at = bytes.indexOf("1/23 ");
   assert.ok(at > 0);
   fileSystem.flipBit(path, at * 8);
-  const error = errorOf(() => new ScriptedRun(fileSystem, 1).open());
-  assert.ok(error instanceof CorruptionError);
-  const { lost, readable, firstIndex, lastIndex } = error.entries;
-  assert.deepEqual(lost, [{ term: 1, index: 23 }]);
+  const run = new ScriptedRun(fileSystem, 1);
+  assert.throws(() => run.open(), CorruptionError);
+  const { lost, prefix, islands } = surveyDamage(run.options);
   assert.deepEqual(
-    readable.map((id) => id.index),
-    [22, 24],
+    lost.map(({ term, index }) => ({ term, index })),
+    [{ term: 1, index: 23 }],
   );
-  assert.deepEqual([firstIndex, lastIndex], [22, 24]);
+  assert.deepEqual([prefix.at(-1)?.index, islands[0]?.[0]?.index], [22, 24]);
 });
 
 function headerOf(bytes: Buffer, sequence: number): SegmentHeader | undefined {
@@ -267,4 +267,21 @@ test("a file cut short anywhere is never taken for a tear", () => {
       assert.equal(entries, 38, `${name} cut at ${length}`);
     }
   }
+});
+
+test("prepared space that was cut inside a page is not used for a segment", () => {
+  const run = smallLife();
+  const spare = segmentsOf(run.fileSystem).at(-1);
+  const path = `${DIRECTORY}/${spare}`;
+  const bytes = run.fileSystem.bytesOf(path);
+  const after = run.fileSystem.restart("nothing", new SeededRandom(1));
+  after.unlinkSync(path);
+  after.plant(path, Buffer.concat([bytes, Buffer.from([1])]));
+  const next = new ScriptedRun(after, 1, run.model);
+  next.recover("with a spare of an odd size");
+  next.step(() => next.append(2, 39, 1));
+  next.step(() => next.close());
+  const last = new ScriptedRun(after.restart("nothing", new SeededRandom(1)), 1, run.model);
+  last.recover("the node that took it");
+  assert.equal(last.storage.restored.entries.at(-1)?.index, 39);
 });

@@ -2,7 +2,6 @@
  * What can go wrong between this process and its disk. Each class has a literal `code`; callers
  * switch on that, never on the message. Broken invariants are not here: they are InvariantError.
  */
-import type { EntryId } from "../raft/index.ts";
 
 /** The operating system refused an operation. `errno` is its name for the reason, as in ENOSPC. */
 export class FileSystemError extends Error {
@@ -20,24 +19,6 @@ export class FileSystemError extends Error {
   }
 }
 
-/** What is known about the entries near the damage, so that they can be fetched by identity. */
-export interface DamagedEntries {
-  /** Their header or their place in the batch is known; their payload is not intact. */
-  readonly lost: readonly EntryId[];
-  /** Stand in the same batch and pass every checksum. */
-  readonly readable: readonly EntryId[];
-  /** What the damaged batch held, when its own header survived; 0 when unknown. */
-  readonly firstIndex: number;
-  readonly lastIndex: number;
-}
-
-export const NO_DAMAGED_ENTRIES: DamagedEntries = {
-  lost: [],
-  readable: [],
-  firstIndex: 0,
-  lastIndex: 0,
-};
-
 /** Bytes that were durable are no longer what was written. They are never cut, only named. */
 export class CorruptionError extends Error {
   override readonly name = "CorruptionError";
@@ -45,14 +26,12 @@ export class CorruptionError extends Error {
   readonly file: string;
   readonly offset: number;
   readonly reason: string;
-  readonly entries: DamagedEntries;
 
-  constructor(file: string, offset: number, reason: string, entries = NO_DAMAGED_ENTRIES) {
+  constructor(file: string, offset: number, reason: string) {
     super(`${file} is damaged at byte ${offset}: ${reason}`);
     this.file = file;
     this.offset = offset;
     this.reason = reason;
-    this.entries = entries;
   }
 }
 

@@ -176,7 +176,10 @@ class LogRecovery {
         return { segment: { sequence, header: scanned.header }, scanned };
       }
       if (scanned.torn) this.#reportTorn(sequence, 0);
-      this.#spares.push({ name: segmentName(sequence), segmentBytes: bytes.length });
+      // A file that was cut inside a page has no room that could be trusted: it is a leftover.
+      const isWholePages = bytes.length % PAGE_BYTES === 0;
+      const segmentBytes = isWholePages ? bytes.length : 0;
+      this.#spares.push({ name: segmentName(sequence), segmentBytes });
     }
     this.#checkNewest(0);
     return undefined;

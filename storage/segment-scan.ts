@@ -8,8 +8,7 @@
  * CorruptionError, never cut, since this node may have acknowledged it.
  */
 import { batchChain, decodeBatch } from "./batch-codec.ts";
-import { describeDamage } from "./damage.ts";
-import { CorruptionError, MalformedError, NO_DAMAGED_ENTRIES } from "./errors.ts";
+import { CorruptionError, MalformedError } from "./errors.ts";
 import {
   classifySector,
   isZeroRange,
@@ -130,7 +129,7 @@ class SegmentScan {
   /** The whole batch at `at`, or undefined when some of it is missing. */
   #batch(at: number, expected: number, chain: number): ScannedBatch | undefined {
     const first = this.#classify(at);
-    if (first.state === "damaged") throw this.#rotten(at, at, 1, first.reason);
+    if (first.state === "damaged") throw this.#corrupt(at, first.reason);
     if (first.state !== "ours" || first.batch !== expected || first.index !== 0) return undefined;
     if (first.kind === "segment-header") throw this.#corrupt(at, "a second segment header");
     const { count, kind } = first;
@@ -140,10 +139,10 @@ class SegmentScan {
     for (let i = 1; i < count; i += 1) {
       const sectorAt = at + i * SECTOR_BYTES;
       const sector = this.#classify(sectorAt);
-      if (sector.state === "damaged") throw this.#rotten(sectorAt, at, count, sector.reason);
+      if (sector.state === "damaged") throw this.#corrupt(sectorAt, sector.reason);
       if (sector.state !== "ours") missing = true;
       else if (!continues(sector, first, i)) {
-        throw this.#rotten(sectorAt, at, count, "a sector of another place stands here");
+        throw this.#corrupt(sectorAt, "a sector of another place stands here");
       }
     }
     // Stale bytes in the padding: the write that would have zeroed them never finished.
@@ -176,7 +175,7 @@ class SegmentScan {
     if (this.#end === undefined) return;
     if (expected !== this.#end.firstBatch) {
       const reason = `batch ${expected} is missing though the next segment proves it was durable`;
-      throw this.#rotten(at, at, 1, reason);
+      throw this.#corrupt(at, reason);
     }
     if (chain !== this.#end.previousChain) {
       throw this.#corrupt(at, "the next segment follows another history");
@@ -193,12 +192,12 @@ class SegmentScan {
       at = skipZeros(bytes, at + SECTOR_BYTES)
     ) {
       const sector = this.#classify(at);
-      if (sector.state === "damaged") throw this.#rotten(at, start, 1, sector.reason);
+      if (sector.state === "damaged") throw this.#corrupt(at, sector.reason);
       if (sector.state !== "ours") continue;
       const inPlace = sector.batch === expected && start + sector.index * SECTOR_BYTES === at;
       if (!inPlace || sector.index >= sector.count || sector.kind === "segment-header") {
         const reason = `batch ${expected} is missing here though later bytes prove it was durable`;
-        throw this.#rotten(start, start, 1, reason);
+        throw this.#corrupt(start, reason);
       }
       torn = true;
     }
@@ -248,13 +247,7 @@ class SegmentScan {
   }
 
   #corrupt(offset: number, reason: string): CorruptionError {
-    return new CorruptionError(this.#file, offset, reason, NO_DAMAGED_ENTRIES);
-  }
-
-  /** Damage inside a batch, with what is still known about the entries in it. */
-  #rotten(offset: number, batchAt: number, count: number, reason: string): CorruptionError {
-    const entries = describeDamage(this.#bytes, batchAt, count, this.#sequence);
-    return new CorruptionError(this.#file, offset, reason, entries);
+    return new CorruptionError(this.#file, offset, reason);
   }
 }
 

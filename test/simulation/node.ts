@@ -286,6 +286,7 @@ export class SimulatedNode {
     const { ledger, network, trace } = this.#around;
     const { initialConfiguration, timing, snapshots, sessionLimits } = this.#settings;
     this.durable.recovered(storage.restored, storage.isRecovering);
+    if (!storage.isRecovering) this.#isHurt = false;
     const machine = new WatchedMachine(
       this.id,
       new KvStateMachine(sessionLimits),

@@ -72,4 +72,16 @@ export const REGRESSIONS: readonly Regression[] = [
     faults: ["kill", "hung-disk"],
     durationMs: 25_000,
   },
+  {
+    found: "prepared space cut inside a page became a segment that no later start could read",
+    seed: 330,
+    faults: ["power-loss", "stall", "truncated-file"],
+    durationMs: 100_000,
+  },
+  {
+    found: "the description of a damaged batch read behind the end of a file that was cut",
+    seed: 942,
+    faults: ["drop", "one-way", "death-in-call", "hung-disk", "lost-file", "truncated-file"],
+    durationMs: 25_000,
+  },
 ];
