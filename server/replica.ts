@@ -110,7 +110,8 @@ export class Replica<Result> implements MembershipView {
     const graceEndsMs = nowMs + timing.electionTimeoutMs;
     const remember = (done: () => void) => storage.allowVoting(done);
     this.#bootstrap = new Bootstrap(node, self, mayVote, graceEndsMs, remember);
-    this.#lender = new Lender({ node, storage, self: identity.nodeId, log });
+    const trustsState = () => this.#trustsState;
+    this.#lender = new Lender({ node, storage, self: identity.nodeId, log, trustsState });
     this.#guard = new StateGuard({
       node,
       self: identity.nodeId,
@@ -163,8 +164,12 @@ export class Replica<Result> implements MembershipView {
   /** True when a write sent now can be expected to commit. */
   get isReady(): boolean {
     if (this.isStopping || !this.isCaughtUp || this.#node.leaderId === 0) return false;
-    if (this.#guard.standing !== "trusted") return false;
+    if (!this.#trustsState) return false;
     return this.#node.role !== "leader" || this.#options.storage.hasRoom(0);
+  }
+
+  get #trustsState(): boolean {
+    return this.#guard.standing === "trusted";
   }
 
   checkMember(id: number, incarnation: number): "member" | "unknown" | "wrong-incarnation" {
@@ -219,12 +224,10 @@ export class Replica<Result> implements MembershipView {
       },
       snapshotReceived: (envelope, received) => {
         this.#snapshotter.received(received);
-        if (envelope.term === LENT_TERM) {
-          this.#snapshotter.discardReceived();
-          return;
+        if (envelope.term !== LENT_TERM) {
+          this.#node.step(envelope, this.#options.clock.now());
+          this.#turn();
         }
-        this.#node.step(envelope, this.#options.clock.now());
-        this.#turn();
         this.#snapshotter.discardReceived();
       },
       snapshotSent: (to, ok) => {
@@ -315,7 +318,7 @@ export class Replica<Result> implements MembershipView {
     this.#requests.startTurn(this.#transport);
     while (this.#node.hasReady()) this.#handle(this.#node.ready());
     this.#requests.endTurn(this.#transport);
-    if (this.#guard.standing === "trusted" && this.#snapshotter.isDue()) {
+    if (this.#trustsState && this.#snapshotter.isDue()) {
       this.#snapshotter.take(this.#appliedIndex, this.#appliedChecksum);
     }
   }
@@ -346,8 +349,7 @@ export class Replica<Result> implements MembershipView {
 
   #sendSnapshot(envelope: Envelope): void {
     // A state that may be wrong must not come by a second voice.
-    const isTrusted = this.#guard.standing === "trusted";
-    const source = isTrusted ? this.#options.storage.openSnapshot() : undefined;
+    const source = this.#trustsState ? this.#options.storage.openSnapshot() : undefined;
     if (source === undefined) {
       this.#node.reportSnapshot(envelope.to, false);
       return;

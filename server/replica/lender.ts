@@ -17,11 +17,15 @@ import type { ReplicaLog } from "./options.ts";
 export const LENT_TERM = 0;
 
 interface Parts {
-  readonly node: RaftNode;
-  readonly storage: Storage;
+  readonly node: Pick<RaftNode, "entry" | "isRecovering" | "leaderId">;
+  readonly storage: Pick<Storage, "snapshot" | "openSnapshot">;
   readonly self: NodeId;
   readonly log: ReplicaLog;
+  /** False while the state, and with it the snapshot, may be wrong: it is kept to itself then. */
+  readonly trustsState: () => boolean;
 }
+
+type Wire<Result> = Pick<Transport<Result>, "tell" | "sendSnapshot">;
 
 export class Lender<Result> {
   readonly #parts: Parts;
@@ -31,7 +35,7 @@ export class Lender<Result> {
     this.#parts = parts;
   }
 
-  asked(request: RepairRequest, transport: Transport<Result>): void {
+  asked(request: RepairRequest, transport: Wire<Result>): void {
     transport.tell(this.#answer(request));
     if (request.wantsSnapshot) this.#sendSnapshot(request.from, transport);
   }
@@ -42,7 +46,8 @@ export class Lender<Result> {
   }
 
   #answer(request: RepairRequest): RepairAnswer {
-    const { node, storage, self } = this.#parts;
+    const { node, storage, self, trustsState } = this.#parts;
+    const snapshot = trustsState() ? storage.snapshot : undefined;
     return {
       kind: "repair-answer",
       from: self,
@@ -52,13 +57,13 @@ export class Lender<Result> {
       state: node.isRecovering ? "recovering" : "running",
       // Who asks may be the leader this node has not missed yet.
       hasLeader: node.leaderId !== NO_NODE && node.leaderId !== request.from,
-      snapshotIndex: storage.snapshot?.metadata.index ?? 0,
+      snapshotIndex: snapshot?.metadata.index ?? 0,
     };
   }
 
-  #sendSnapshot(to: NodeId, transport: Transport<Result>): void {
-    const { node, storage, self, log } = this.#parts;
-    if (this.#sendingTo.has(to)) return;
+  #sendSnapshot(to: NodeId, transport: Wire<Result>): void {
+    const { node, storage, self, log, trustsState } = this.#parts;
+    if (this.#sendingTo.has(to) || !trustsState()) return;
     const source = storage.openSnapshot();
     if (source === undefined) return;
     const { metadata } = source.description;

@@ -31,12 +31,15 @@ export class Snapshotter<Result> {
   readonly #parts: Parts<Result>;
   #entriesSince = 0;
   #bytesSince = 0;
+  /** Only a start adds a small segment, so this is asked once. */
+  #beganScattered: boolean;
   #isTaking = false;
   #isInstalling = false;
   #received: ReceivedSnapshot | undefined;
 
   constructor(parts: Parts<Result>) {
     this.#parts = parts;
+    this.#beganScattered = isScattered(parts.storage.statistics, parts.policy);
   }
 
   get isTaking(): boolean {
@@ -52,12 +55,13 @@ export class Snapshotter<Result> {
     const { policy, storage } = this.#parts;
     // Once a leader's snapshot is accepted, the log no longer names what is applied here.
     if (this.#isTaking || this.#isInstalling || this.#entriesSince === 0) return false;
-    const { everyEntries, everyBytes } = policy;
-    const { statistics } = storage;
-    const since = this.#bytesSince / statistics.snapshotBytes;
-    if (this.#entriesSince >= everyEntries && since >= MANY_ENTRIES_SHARE) return true;
-    if (this.#bytesSince >= everyBytes && since >= MANY_BYTES_SHARE) return true;
-    return isScattered(statistics, policy);
+    if (this.#beganScattered) return true;
+    const isMany = this.#entriesSince >= policy.everyEntries;
+    const isLarge = this.#bytesSince >= policy.everyBytes;
+    if (!isMany && !isLarge) return false;
+    const { snapshotBytes } = storage.statistics;
+    if (isMany && this.#bytesSince >= snapshotBytes * MANY_ENTRIES_SHARE) return true;
+    return isLarge && this.#bytesSince >= snapshotBytes * MANY_BYTES_SHARE;
   }
 
   /** Pins the present state in this turn and writes it in the background. */
@@ -66,6 +70,7 @@ export class Snapshotter<Result> {
     const metadata: SnapshotMetadata = { ...node.snapshotMetadata(index), entryChecksum };
     const capture = machine.capture();
     this.#isTaking = true;
+    this.#beganScattered = false;
     this.#entriesSince = 0;
     this.#bytesSince = 0;
     storage.saveSnapshot({ metadata, summary: capture.summary }, capture.chunks(), (error) => {
