@@ -45,6 +45,15 @@ function goOn(run: ScriptedRun, context: string, seed: number): void {
   assert.equal(last.model.lastIndex, from + 2, context);
 }
 
+/** Says in which crash it happened. */
+function within(context: string, run: () => void): void {
+  try {
+    run();
+  } catch (error) {
+    throw new Error(`${context}: ${String(error)}`, { cause: error });
+  }
+}
+
 test("a whole life without a crash is found again as it was", () => {
   const run = new ScriptedRun(new SimulatedFileSystem(), 1);
   wholeLife(run, donated);
@@ -67,17 +76,9 @@ test("a crash at every operation loses nothing acknowledged and never stops reco
         const context = `crash at ${run.fileSystem.trace.at(-1)}, ${keeps}, seed ${seed}`;
         const after = run.fileSystem.restart(keeps, new SeededRandom(seed * 1000 + crashAt));
         const next = new ScriptedRun(after, seed, run.model);
-        try {
-          next.recover(context);
-        } catch (error) {
-          throw new Error(`${context}: ${String(error)}`, { cause: error });
-        }
+        within(context, () => next.recover(context));
         next.step(() => next.settle());
-        try {
-          goOn(next, context, seed * 77 + crashAt);
-        } catch (error) {
-          throw new Error(`${context}, going on: ${String(error)}`, { cause: error });
-        }
+        within(`${context}, going on`, () => goOn(next, context, seed * 77 + crashAt));
         recoveries += 1;
       }
     }
@@ -96,11 +97,7 @@ test("a crash at every operation of the first boot leaves a directory that can s
         const context = `crash at ${run.fileSystem.trace.at(-1)}, ${keeps}, seed ${seed}`;
         const after = run.fileSystem.restart(keeps, new SeededRandom(seed * 1000 + crashAt));
         const next = new ScriptedRun(after, seed, run.model);
-        try {
-          next.recover(context);
-        } catch (error) {
-          throw new Error(`${context}: ${String(error)}`, { cause: error });
-        }
+        within(context, () => next.recover(context));
       }
     }
   }
