@@ -3,7 +3,7 @@
  * Trusts its caller for limits and value types: protocols check those where bytes enter.
  */
 import { assert } from "../../raft/index.ts";
-import { writeUint64 } from "./bytes.ts";
+import { writeBytes, writeUint64 } from "./bytes.ts";
 import {
   COMMAND_VERSION,
   CONDITION_CODES,
@@ -119,7 +119,7 @@ export function encodeCloseSession(request: CloseSessionRequest): Buffer {
   const command = allocate(KIND_CLOSE_SESSION, 0, bodyBytes, request);
   const at = command.length - bodyBytes;
   command.writeUInt8(request.id.length, at);
-  command.write(request.id, at + 1, "latin1");
+  writeBytes(command, request.id, at + 1);
   return command;
 }
 
@@ -141,17 +141,12 @@ function allocate(kind: number, flags: number, bodyBytes: number, context: Comma
   writeUint64(command, context.requestId ?? 0, OFFSET_REQUEST_ID);
   if (session !== undefined) {
     assert(sessionIdBytes > 0, "a session id is not empty");
-    command.write(session.id, HEADER_BYTES, "latin1");
+    writeBytes(command, session.id, HEADER_BYTES);
     writeUint64(command, session.sequence, HEADER_BYTES + sessionIdBytes);
     writeUint64(command, session.lowestUnanswered, HEADER_BYTES + sessionIdBytes + 8);
   }
-  if (principal.length > 0) command.write(principal, HEADER_BYTES + sessionBytes, "latin1");
+  if (principal.length > 0) writeBytes(command, principal, HEADER_BYTES + sessionBytes);
   return command;
-}
-
-function writeBytes(buffer: Buffer, bytes: ByteString | Uint8Array, offset: number): void {
-  if (typeof bytes === "string") buffer.write(bytes, offset, "latin1");
-  else buffer.set(bytes, offset);
 }
 
 function writeCondition(buffer: Buffer, condition: Condition, offset: number): void {

@@ -5,7 +5,7 @@
  * - A function of the log alone: two replicas that applied the same entries are equal, down to the
  *   bytes of their snapshots. No clock but the entries' stamps, no randomness but the commands'.
  * - The revision rises by one with every command that changes something, and with no other.
- * - Records are immutable and trees copy on write, so a pinned state never changes.
+ * - Records are immutable, and what is pinned is copied on write: a pinned state never changes.
  * - A bad command is an answer. What a newer build understands and this one does not is an error
  *   that ends the process: replicas must stop rather than drift apart.
  */
@@ -20,9 +20,9 @@ import {
 import type { Condition, SessionStamp } from "./command.ts";
 import { type DeleteCommand, decodeCommand, type PutCommand } from "./command-decoder.ts";
 import { UnsupportedFeatureLevelError } from "./errors.ts";
-import { OrderedMap } from "./ordered-map.ts";
 import type { KvReader, ListPage, ListQuery } from "./reader.ts";
 import type { ByteString, KvRecord } from "./record.ts";
+import { RecordMap, type Slot } from "./record-map.ts";
 import type { KvResult } from "./result.ts";
 import { type RememberedResult, SESSION_LIMITS, type SessionLimits, Sessions } from "./sessions.ts";
 import type { StateNumbers } from "./snapshot-format.ts";
@@ -38,7 +38,7 @@ const MALFORMED: KvResult = { kind: "malformed" };
 
 export class KvStateMachine implements StateMachine<KvResult>, KvReader {
   readonly #sessionLimits: SessionLimits;
-  #records = new OrderedMap<StoredRecord>();
+  #records = new RecordMap();
   #sessions: Sessions;
   #revision = 0;
   #compactedRevision = 0;
@@ -74,7 +74,7 @@ export class KvStateMachine implements StateMachine<KvResult>, KvReader {
   }
 
   get(key: ByteString): KvRecord | undefined {
-    return this.#records.get(key);
+    return this.#records.find(key)?.record;
   }
 
   list(query: ListQuery): ListPage {
@@ -118,11 +118,10 @@ export class KvStateMachine implements StateMachine<KvResult>, KvReader {
   }
 
   capture(): StateCapture {
-    return new KvStateCapture({
-      summary: { ...this.#numbers, hash: this.hash },
-      records: this.#records.clone(),
-      sessions: this.#sessions.pin(),
-    });
+    const records = this.#records;
+    const summary = { ...this.#numbers, hash: this.hash };
+    const pinned = { summary, records: records.pin(), sessions: this.#sessions.pin() };
+    return new KvStateCapture(pinned, () => records.unpin());
   }
 
   beginRestore(): StateRestore {
@@ -196,14 +195,16 @@ export class KvStateMachine implements StateMachine<KvResult>, KvReader {
   }
 
   #write(command: PutCommand | DeleteCommand): RememberedResult {
-    const current = this.#records.get(command.key);
+    const slot = this.#records.find(command.key);
+    const current = slot?.record;
     if (!isMet(command.condition, current)) {
       return { kind: "condition-failed", revision: this.#revision, current };
     }
-    return command.kind === "put" ? this.#put(command, current) : this.#delete(command, current);
+    return command.kind === "put" ? this.#put(command, slot) : this.#delete(command, current);
   }
 
-  #put(command: PutCommand, current: StoredRecord | undefined): RememberedResult {
+  #put(command: PutCommand, slot: Slot | undefined): RememberedResult {
+    const current = slot?.record;
     this.#revision += 1;
     const revision = this.#revision;
     const createRevision = current === undefined ? revision : current.createRevision;
@@ -212,7 +213,7 @@ export class KvStateMachine implements StateMachine<KvResult>, KvReader {
     const record = new StoredRecord(value, type, revision, createRevision, version, 0, 0);
     if (current !== undefined) this.#hasher.removeRecord(key, current, current.valueChecksum);
     this.#hasher.addRecord(key, record, record.valueChecksum);
-    this.#records.set(key, record);
+    this.#records.put(key, slot, record);
     return command.wantPrevious
       ? { kind: "put", revision, createRevision, version, previous: current }
       : { kind: "put", revision, createRevision, version };

@@ -6,6 +6,7 @@ import { assert, type StateCapture } from "../../raft/index.ts";
 import { ByteWriter } from "./bytes.ts";
 import type { OrderedMap } from "./ordered-map.ts";
 import type { ByteString } from "./record.ts";
+import type { Slot } from "./record-map.ts";
 import { writeSessionItem } from "./session-item.ts";
 import type { Session } from "./sessions.ts";
 import {
@@ -25,12 +26,12 @@ import {
   writeSummary,
 } from "./snapshot-format.ts";
 import { StateHasher } from "./state-hash.ts";
-import { checksumOf, type StoredRecord } from "./stored-record.ts";
+import { checksumOf } from "./stored-record.ts";
 
 /** Everything a snapshot holds. */
 export interface KvState {
   readonly summary: StateSummary;
-  readonly records: OrderedMap<StoredRecord>;
+  readonly records: OrderedMap<Slot>;
   readonly sessions: OrderedMap<Session>;
 }
 
@@ -43,10 +44,13 @@ interface Section<Value> {
 
 export class KvStateCapture implements StateCapture {
   readonly summary: Uint8Array;
+  readonly #unpin: () => void;
   #pinned: KvState | undefined;
 
-  constructor(pinned: KvState) {
+  /** `unpin` is called once, when nothing is read from `pinned` any more. */
+  constructor(pinned: KvState, unpin: () => void) {
     this.#pinned = pinned;
+    this.#unpin = unpin;
     this.summary = encodeSummary(pinned.summary);
   }
 
@@ -61,9 +65,9 @@ export class KvStateCapture implements StateCapture {
     yield* this.#section(writer, {
       type: SECTION_KEYS,
       items: records,
-      write: writeKeyItem,
+      write: (into, key, { record }) => writeKeyItem(into, key, record),
       // Of the value as it is now, which is what is written.
-      hash: (key, record) => hasher.addRecord(key, record, checksumOf(record.value)),
+      hash: (key, { record }) => hasher.addRecord(key, record, checksumOf(record.value)),
     });
     writeEmptySection(writer, SECTION_HISTORY);
     yield* this.#section(writer, {
@@ -83,7 +87,9 @@ export class KvStateCapture implements StateCapture {
   }
 
   release(): void {
+    if (this.#pinned === undefined) return;
     this.#pinned = undefined;
+    this.#unpin();
   }
 
   *#section<Value>(

@@ -9,6 +9,7 @@ import { asBuffer, ByteReader } from "./bytes.ts";
 import { SnapshotFormatError } from "./errors.ts";
 import { OrderedMap } from "./ordered-map.ts";
 import type { ByteString } from "./record.ts";
+import { RecordMap, Slot } from "./record-map.ts";
 import { readSessionItem } from "./session-item.ts";
 import type { Session } from "./sessions.ts";
 import {
@@ -24,20 +25,21 @@ import {
   STATE_MAGIC,
   type StateSummary,
 } from "./snapshot-format.ts";
-import type { KvState } from "./state-capture.ts";
 import { HASH_VERSION, StateHasher } from "./state-hash.ts";
-import type { StoredRecord } from "./stored-record.ts";
 
 const ITEM_LENGTH_BYTES = 4;
 
 /** A state, and its hash ready to go on with. */
-export interface RestoredKvState extends KvState {
+export interface RestoredKvState {
+  readonly summary: StateSummary;
+  readonly records: RecordMap;
+  readonly sessions: OrderedMap<Session>;
   readonly hasher: StateHasher;
 }
 
 export class StateReader {
   readonly #reader = new ByteReader();
-  readonly #records = new SortedItems<StoredRecord>();
+  readonly #records = new SortedItems<Slot>();
   readonly #sessions = new SortedItems<Session>();
   readonly #hasher = new StateHasher();
   /** Read but not used yet: the beginning of something. */
@@ -70,7 +72,7 @@ export class StateReader {
       throw new SnapshotFormatError("the state ends before its last section is complete");
     }
     this.#checkHash(summary);
-    const records = this.#records.build();
+    const records = new RecordMap(this.#records.build());
     return { summary, records, sessions: this.#sessions.build(), hasher: this.#hasher };
   }
 
@@ -144,7 +146,7 @@ export class StateReader {
   #item(): void {
     if (this.#section === SECTION_KEYS) {
       const { key, record } = readKeyItem(this.#reader);
-      this.#records.add(key, record);
+      this.#records.add(key, new Slot(record));
       this.#hasher.addRecord(key, record, record.valueChecksum);
     } else {
       const { id, session } = readSessionItem(this.#reader);
