@@ -130,10 +130,10 @@ export const serverSchema = z.strictObject({
       description: "Or after this many bytes of entries, if they outweigh half the last one.",
     }),
   logTailEntries: integer(0)
-    .default(10_000)
+    .default(5000)
     .meta({ title: "COUNT", description: "Log kept behind a snapshot for slow followers." }),
   segmentBytes: byteCount(64 * KIB, GIB)
-    .default(16 * MIB)
+    .default(8 * MIB)
     .meta({ title: "BYTES", description: "Size of a log file." }),
   valueBytesMax: byteCount(1, 16 * MIB)
     .default(MIB)
