@@ -67,10 +67,11 @@ export const SERVICE_BUGS: readonly PlantedBug[] = [
         file: "server/kv/kv-state-machine.ts",
         find: "this.#revision = summary.revision;",
         replace:
-          "this.#revision = Math.max(\n" +
-          "      0,\n" +
-          "      ...[...records.entries()].map(([, { revision }]) => revision),\n" +
-          "    );",
+          "this.#revision = 0;\n" +
+          '    records.scan("", undefined, (_key, { revision }) => {\n' +
+          "      this.#revision = Math.max(this.#revision, revision);\n" +
+          "      return true;\n" +
+          "    });",
       },
     ],
     finders: [simulation()],

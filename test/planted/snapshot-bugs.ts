@@ -7,9 +7,9 @@ export const SNAPSHOT_BUGS: readonly PlantedBug[] = [
     title: "the state in a snapshot is newer than its applied index (etcd 13766, 13514)",
     edits: [
       {
-        file: "server/kv/kv-state-machine.ts",
-        find: "records: this.#records.clone(),",
-        replace: "records: this.#records,",
+        file: "server/kv/record-map.ts",
+        find: "slot === undefined || this.#pins > 0",
+        replace: "slot === undefined",
       },
     ],
     finders: [simulation()],

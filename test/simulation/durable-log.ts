@@ -77,32 +77,34 @@ export class DurableLog {
   }
 
   /** Nothing that promises something leaves before the promise is durable (thesis 3.8). */
-  checkPromise({ message, term, from, to }: Envelope): void {
-    const { term: durableTerm, vote } = this.#promise;
-    const isVoteKept = (candidate: number) => durableTerm === term && vote === candidate;
-    const isKept = (): boolean => {
-      if (durableTerm > term) return true;
-      switch (message.kind) {
-        case "request-vote":
-          return message.phase === "pre-vote" || isVoteKept(from);
-        case "request-vote-response":
-          return message.phase === "pre-vote" || !message.granted || isVoteKept(to);
-        case "append-entries-response":
-          if (message.result === "rejected") return true;
-          return durableTerm === term && this.#last.index >= message.matchIndex;
-        case "install-snapshot-response":
-          return durableTerm === term && this.#last.index >= message.matchIndex;
-        default:
-          return true;
-      }
-    };
+  checkPromise(envelope: Envelope): void {
+    const { message, term, to } = envelope;
     promised(
       "early-promise",
-      isKept(),
+      this.#isKept(envelope),
       () =>
         `node ${this.#nodeId} sent ${JSON.stringify(message)} of term ${term} to ${to}; durable is ` +
-        `term ${durableTerm}, vote ${vote}, log up to ${this.#last.index}`,
+        `term ${this.#promise.term}, vote ${this.#promise.vote}, log up to ${this.#last.index}`,
     );
+  }
+
+  #isKept({ message, term, from, to }: Envelope): boolean {
+    const { term: durableTerm, vote } = this.#promise;
+    if (durableTerm > term) return true;
+    const isSameTerm = durableTerm === term;
+    switch (message.kind) {
+      case "request-vote":
+        return message.phase === "pre-vote" || (isSameTerm && vote === from);
+      case "request-vote-response":
+        return message.phase === "pre-vote" || !message.granted || (isSameTerm && vote === to);
+      case "append-entries-response":
+        if (message.result === "rejected") return true;
+        return isSameTerm && this.#last.index >= message.matchIndex;
+      case "install-snapshot-response":
+        return isSameTerm && this.#last.index >= message.matchIndex;
+      default:
+        return true;
+    }
   }
 
   /** What was durable is damaged; a snapshot may be gone when the log makes up for it. */
