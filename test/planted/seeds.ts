@@ -21,15 +21,15 @@ export type SeedVerdict =
   | { readonly kind: "clean"; readonly seeds: number }
   | { readonly kind: "violation"; readonly seed: number; readonly message: string };
 
-type Judge = (seed: number) => string | undefined;
+type Judge = (seed: number) => Promise<string | undefined>;
 
 async function judgeOf(finder: SeedFinder): Promise<Judge> {
   if (finder.kind === "simulation") {
     const { simulate } = await import("../simulation/simulation.ts");
-    return (seed) => simulate({ seed, faults: finder.faults }).violation?.message;
+    return async (seed) => (await simulate({ seed, faults: finder.faults })).violation?.message;
   }
   const { runSeed } = await import("../../raft/testing/swarm.ts");
-  return (seed) => {
+  return async (seed) => {
     try {
       runSeed(seed, false);
       return undefined;
@@ -42,7 +42,7 @@ async function judgeOf(finder: SeedFinder): Promise<Judge> {
 async function search({ finder, from, count }: SeedRange): Promise<SeedVerdict> {
   const violationOf = await judgeOf(finder);
   for (let seed = from; seed < from + count; seed += 1) {
-    const message = violationOf(seed);
+    const message = await violationOf(seed);
     if (message === undefined) continue;
     return { kind: "violation", seed, message: message.split("\n")[0] ?? "" };
   }

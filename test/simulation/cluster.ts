@@ -77,7 +77,7 @@ export class Cluster {
           ? { kind: "unknown", reason: "link-lost" }
           : { kind: "not-applied", reason: "starting", leader: undefined },
       );
-    this.#call(node, gone, (process, settle) => {
+    this.call(node, gone, (process, settle) => {
       process.replica.submit(command, forward, (outcome) => {
         settle();
         this.trace.mix(4, node.id, outcome.kind.length, 0);
@@ -93,7 +93,7 @@ export class Cluster {
     done: (outcome: ReadOutcome, process: Process | undefined) => void,
   ): void {
     const gone = () => done({ kind: "refused", reason: "starting", leader: undefined }, undefined);
-    this.#call(node, gone, (process, settle) => {
+    this.call(node, gone, (process, settle) => {
       process.replica.read(request, (outcome) => {
         settle();
         this.trace.mix(5, node.id, process.machine.appliedIndex, outcome.kind.length);
@@ -102,7 +102,12 @@ export class Cluster {
     });
   }
 
-  #call(
+  /**
+   * Brings a request to a node. One of the two is called, once, unless the process ends while it
+   * sleeps: `run` inside the process, which is to call `settle` when it answers; `gone` when there
+   * is no process, or when it ended and owes the answer.
+   */
+  call(
     node: SimulatedNode,
     gone: (wasSent: boolean) => void,
     run: (process: Process, settle: () => void) => void,
@@ -152,6 +157,11 @@ export class Cluster {
   }
 }
 
+/** Where clients find a node. */
+export function clientAddressOf(id: number): string {
+  return `node${id}:2`;
+}
+
 function termOf(node: SimulatedNode): number {
   return node.process?.replica.raft.term ?? 0;
 }
@@ -163,7 +173,7 @@ function settingsOf(shape: Shape, ids: readonly number[]): NodeSettings {
       incarnation: 0,
       role: "voter",
       peerAddress: `node${id}:1`,
-      clientAddress: `node${id}:2`,
+      clientAddress: clientAddressOf(id),
     })),
   };
   const { timing, snapshots, sessionLimits, storage, diskMsMax } = shape;

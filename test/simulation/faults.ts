@@ -4,8 +4,9 @@
  * at once hides what a few do together. Each counts how often it really struck.
  */
 import type { SeededRandom } from "../../raft/index.ts";
+import type { Manners } from "./bare-client.ts";
 import { between, chance, exponential, fork, pick, pickAny } from "./chance.ts";
-import type { Client, Manners } from "./client.ts";
+import type { Client } from "./clientele.ts";
 import type { Cluster } from "./cluster.ts";
 import { damageStrikes } from "./damage-faults.ts";
 import { DAMAGE_KINDS } from "./disk-damage.ts";

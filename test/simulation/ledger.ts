@@ -9,6 +9,7 @@
  * point. So it is checked as it goes, without a search.
  */
 import type { CommandEntry, Entry } from "../../raft/index.ts";
+import type { WriteOutcome } from "../../server/gateway.ts";
 import {
   type KvRecord,
   type KvResult,
@@ -17,7 +18,16 @@ import {
 } from "../../server/kv/index.ts";
 import { entryChecksum } from "../../storage/index.ts";
 import type { Attempt, Intent } from "./operation.ts";
-import { isSameRecord, isSameResult, Specification } from "./specification.ts";
+import {
+  isSamePage,
+  isSameRecord,
+  isSameResult,
+  type Page,
+  type PageRequest,
+  type ShownPage,
+  type ShownRecord,
+  Specification,
+} from "./specification.ts";
 import { promised, require, Violation } from "./violation.ts";
 
 interface Line {
@@ -56,6 +66,11 @@ export class Ledger {
   /** The newest point that anybody was told of. */
   get seen(): number {
     return this.#seen;
+  }
+
+  /** The store's revision at that point. */
+  get seenRevision(): number {
+    return this.#lines[this.#seen - 1]?.revision ?? 0;
   }
 
   /** Operations whose answers were held against the order. */
@@ -184,6 +199,19 @@ export class Ledger {
     line.hash = hash;
   }
 
+  /** A node told a client what became of an attempt. */
+  told(attempt: Attempt, outcome: WriteOutcome): void {
+    attempt.outcome = outcome.kind;
+    if (outcome.kind === "applied") this.answered(attempt, outcome.result);
+    if (outcome.kind !== "not-applied") return;
+    promised(
+      "not-linearizable",
+      attempt.index === 0,
+      () =>
+        `attempt ${attempt.id} stands in the log at ${attempt.index} and is answered not-applied`,
+    );
+  }
+
   /** A client was answered. */
   answered(attempt: Attempt, result: KvResult): void {
     promised(
@@ -216,6 +244,40 @@ export class Ledger {
       isSameRecord(expected, record),
       () =>
         `a read of ${key} at revision ${revision} shows ${show(record)}, right is ${show(expected)}`,
+    );
+    this.#judged += 1;
+  }
+
+  /**
+   * A client was shown a range of keys: whatever it says its revision is, all of it is the state
+   * at that one revision. Keys are checked together, which the search by key can not do. Returns
+   * the page as it has to be.
+   */
+  listed(request: PageRequest, page: ShownPage, revision: number, revisionMin: number): Page {
+    const newest = this.specification.revision;
+    promised(
+      "not-linearizable",
+      revision >= revisionMin && revision <= newest,
+      () => `a list is of revision ${revision}, right is from ${revisionMin} to ${newest}`,
+    );
+    const expected = this.specification.pageAt(request, revision);
+    promised(
+      "not-linearizable",
+      isSamePage(expected, page),
+      () =>
+        `a list ${JSON.stringify(request)} at revision ${revision} shows ${JSON.stringify(page)}, ` +
+        `right is ${JSON.stringify(expected)}`,
+    );
+    this.#judged += 1;
+    return expected;
+  }
+
+  /** A client was shown a record, without the revision at which it was read. */
+  shown(key: string, record: ShownRecord | undefined, revisionMin: number): void {
+    promised(
+      "not-linearizable",
+      this.specification.everHeld(key, record, revisionMin),
+      () => `${key} was never ${show(record)} from revision ${revisionMin} on`,
     );
     this.#judged += 1;
   }
@@ -282,6 +344,6 @@ function attemptIdOf(command: Uint8Array): number {
   return view.getUint32(REQUEST_ID_AT, true) + 2 ** 32 * view.getUint32(REQUEST_ID_AT + 4, true);
 }
 
-function show(value: KvResult | KvRecord | Intent | undefined): string {
+function show(value: KvResult | ShownRecord | Intent | undefined): string {
   return value === undefined ? "nothing" : JSON.stringify(value);
 }

@@ -3,7 +3,7 @@
  * timeouts, every request answered, every new write applied, and all nodes equal in everything; and
  * the same once more after a power failure.
  */
-import type { Client } from "./client.ts";
+import type { Client } from "./clientele.ts";
 import type { Cluster } from "./cluster.ts";
 import { ELECTION_TIMEOUT_MS_MAX } from "./shape.ts";
 import { promised } from "./violation.ts";
@@ -17,32 +17,36 @@ const CONVERGENCE_MS_MAX = 6_000;
 /** A damaged disk is repaired by then. */
 const REPAIR_MS_MAX = 10_000;
 
-export function healAndAgree(cluster: Cluster, clients: readonly Client[]): void {
+export async function healAndAgree(cluster: Cluster, clients: readonly Client[]): Promise<void> {
   for (const client of clients) client.stop();
-  waitFor(cluster, REPAIR_MS_MAX, () => whoIsDown(cluster));
-  waitFor(cluster, LEADER_MS_MAX, () => (cluster.leader === undefined ? "no leader" : undefined));
-  serve(cluster, clients);
-  waitFor(cluster, patience(cluster), () => {
+  await waitFor(cluster, REPAIR_MS_MAX, () => whoIsDown(cluster));
+  await waitFor(cluster, LEADER_MS_MAX, () =>
+    cluster.leader === undefined ? "no leader" : undefined,
+  );
+  await serve(cluster, clients);
+  await waitFor(cluster, patience(cluster), () => {
     const busy = clients.filter(({ underWay }) => underWay > 0).length;
     return busy + cluster.owed === 0 ? undefined : `${cluster.owed} requests without an answer`;
   });
-  waitFor(cluster, CONVERGENCE_MS_MAX, () => whatDiffers(cluster));
+  await waitFor(cluster, CONVERGENCE_MS_MAX, () => whatDiffers(cluster));
   agree(cluster);
-  losePower(cluster);
+  await losePower(cluster);
 }
 
 /** What was acknowledged is on the disks: caches are of no use to anybody. */
-function losePower(cluster: Cluster): void {
+async function losePower(cluster: Cluster): Promise<void> {
   cluster.trace.note("the power fails");
   for (const node of cluster.nodes) node.crash("nothing");
   for (const node of cluster.nodes) node.start();
-  waitFor(cluster, LEADER_MS_MAX, () => (cluster.leader === undefined ? "no leader" : undefined));
-  waitFor(cluster, CONVERGENCE_MS_MAX, () => whatDiffers(cluster));
+  await waitFor(cluster, LEADER_MS_MAX, () =>
+    cluster.leader === undefined ? "no leader" : undefined,
+  );
+  await waitFor(cluster, CONVERGENCE_MS_MAX, () => whatDiffers(cluster));
   agree(cluster);
 }
 
 /** Every client writes once more and is answered. */
-function serve(cluster: Cluster, clients: readonly Client[]): void {
+async function serve(cluster: Cluster, clients: readonly Client[]): Promise<void> {
   let left = 0;
   for (const client of clients) {
     left += 1;
@@ -53,7 +57,7 @@ function serve(cluster: Cluster, clients: readonly Client[]): void {
       });
     write();
   }
-  waitFor(cluster, SERVICE_MS_MAX, () =>
+  await waitFor(cluster, SERVICE_MS_MAX, () =>
     left === 0 ? undefined : `${left} writes are not applied`,
   );
 }
@@ -97,13 +101,17 @@ function agree(cluster: Cluster): void {
   }
 }
 
-function waitFor(cluster: Cluster, limitMs: number, missing: () => string | undefined): void {
+async function waitFor(
+  cluster: Cluster,
+  limitMs: number,
+  missing: () => string | undefined,
+): Promise<void> {
   const { scheduler } = cluster;
   const endMs = scheduler.nowMs + limitMs;
   for (;;) {
     const what = missing();
     if (what === undefined) return;
     promised("not-live", scheduler.nowMs < endMs, () => `after ${limitMs} ms of calm: ${what}`);
-    scheduler.runFor(STEP_MS);
+    await scheduler.playFor(STEP_MS);
   }
 }

@@ -2,6 +2,7 @@
  * The simulator from the command line:
  *
  *   node --import tsx test/simulation/run.ts --seed 7 [--faults partition,torn-write] [--trace]
+ *     [--plain-clients]
  *   node --import tsx test/simulation/run.ts --seeds 100 [--from 1] [--duration 12000]
  *
  * Prints each run and its hash, which a second run of the same seed gives again. A run that fails
@@ -20,7 +21,7 @@ import { Tally } from "./tally.ts";
 
 const LAST_LINES = 60;
 
-function main(): void {
+async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       seed: { type: "string" },
@@ -29,6 +30,7 @@ function main(): void {
       faults: { type: "string" },
       duration: { type: "string" },
       nodes: { type: "string" },
+      "plain-clients": { type: "boolean", default: false },
       trace: { type: "boolean", default: false },
       quiet: { type: "boolean", default: false },
     },
@@ -36,6 +38,7 @@ function main(): void {
   const common = {
     faults: values.faults === undefined ? undefined : faultsOf(values.faults),
     durationMs: values.duration === undefined ? undefined : Number(values.duration),
+    plainClients: values["plain-clients"],
     nodes: values.nodes === undefined ? undefined : Number(values.nodes),
   };
   const isOne = values.seed !== undefined || values.seeds === undefined;
@@ -44,11 +47,11 @@ function main(): void {
   const total = new Total();
   for (let seed = first; seed < first + count; seed += 1) {
     const options: SimulationOptions = { ...common, seed, trace: values.trace };
-    const run = simulate(options);
+    const run = await simulate(options);
     total.add(run);
     if (values.trace) process.stdout.write(`${run.lines.join("\n")}\n`);
     if (isOne || !values.quiet) process.stdout.write(`${describe(run)}\n`);
-    if (run.violation !== undefined) report(run);
+    if (run.violation !== undefined) await report(run);
   }
   if (!isOne) process.stdout.write(`${total.report()}\n`);
   process.exitCode = total.failures === 0 ? 0 : 1;
@@ -71,9 +74,9 @@ function describe(run: SimulationRun): string {
   return `seed ${seed}: ${verdict} ${hash} ${nodes} nodes, ${figures}, faults ${faults.join(",")}`;
 }
 
-function report(run: SimulationRun): void {
-  const smallest = shrink(run);
-  const { lines } = simulate({ ...smallest, trace: true });
+async function report(run: SimulationRun): Promise<void> {
+  const smallest = await shrink(run);
+  const { lines } = await simulate({ ...smallest, trace: true });
   process.stdout.write(
     `${lines.slice(-LAST_LINES).join("\n")}\n${run.violation?.message}\n` +
       `smallest: ${describe(smallest)}\n${smallest.violation?.stack}\n` +
@@ -111,4 +114,4 @@ class Total {
   }
 }
 
-main();
+await main();

@@ -1,6 +1,9 @@
 /**
  * Virtual time. One queue of events ordered by (time, order of scheduling); nothing in a
  * simulation happens outside it, so the same seed gives the same run, event for event.
+ *
+ * Code behind promises (the client library) runs between events: an event that woke some says so
+ * with `wake`, and `play` lets it run until it waits again before the next event fires.
  */
 export class Scheduled {
   readonly atMs: number;
@@ -33,6 +36,8 @@ export class Scheduler {
   #nowMs = 0;
   #order = 0;
   #executed = 0;
+  #isAwake = false;
+  #failure: { readonly error: unknown } | undefined;
 
   get nowMs(): number {
     return this.#nowMs;
@@ -62,6 +67,33 @@ export class Scheduler {
     this.#nowMs = Math.max(this.#nowMs, untilMs);
   }
 
+  /** An event has settled a promise: whoever waits for it goes on before the next event. */
+  wake(): void {
+    this.#isAwake = true;
+  }
+
+  /** Code behind promises has found something wrong, and has no caller to throw it at. */
+  fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.wake();
+  }
+
+  /** Like `runUntil`, for events that wake code behind promises. */
+  async playUntil(untilMs: number): Promise<void> {
+    for (;;) {
+      this.#runUntilAwake(untilMs);
+      if (!this.#isAwake) break;
+      this.#isAwake = false;
+      await everyPromise();
+      if (this.#failure !== undefined) throw this.#failure.error;
+    }
+    this.#nowMs = Math.max(this.#nowMs, untilMs);
+  }
+
+  playFor(durationMs: number): Promise<void> {
+    return this.playUntil(this.#nowMs + durationMs);
+  }
+
   /** Runs event after event, until one has changed what `isWaiting` says or none is left. */
   runWhile(isWaiting: () => boolean): void {
     while (isWaiting() && this.#heap.length > 0) this.#step();
@@ -69,6 +101,14 @@ export class Scheduler {
 
   runFor(durationMs: number): void {
     this.runUntil(this.#nowMs + durationMs);
+  }
+
+  #runUntilAwake(untilMs: number): void {
+    while (!this.#isAwake) {
+      const next = this.#heap[0];
+      if (next === undefined || next.atMs > untilMs) return;
+      this.#step();
+    }
   }
 
   #step(): void {
@@ -115,6 +155,11 @@ export class Scheduler {
     heap[i] = last;
     return top;
   }
+}
+
+/** Node runs all promises that can go on, and all that these settle, before an immediate. */
+function everyPromise(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function isBefore(a: Scheduled, b: Scheduled): boolean {

@@ -3,7 +3,7 @@
  * which everything must heal. All that goes wrong is a Violation that says how to see it again.
  */
 import { NotLinearizableError, requireLinearizable } from "../linearizability/index.ts";
-import { Client } from "./client.ts";
+import { type Clientele, createClients, drawClientele, plainClientele } from "./clientele.ts";
 import { Cluster } from "./cluster.ts";
 import { drawFaults, drawManners, type FaultKind, Faults } from "./faults.ts";
 import { healAndAgree } from "./liveness.ts";
@@ -19,6 +19,8 @@ export interface SimulationOptions {
   readonly durationMs?: number | undefined;
   /** In place of the number the seed would draw. */
   readonly nodes?: number | undefined;
+  /** Bare clients alone, and no lists: what seeds had before there were others. */
+  readonly plainClients?: boolean | undefined;
   readonly trace?: boolean | undefined;
 }
 
@@ -27,6 +29,7 @@ export interface SimulationRun {
   readonly nodes: number;
   readonly faults: readonly FaultKind[];
   readonly durationMs: number;
+  readonly plainClients: boolean;
   readonly tally: Tally;
   readonly hash: string;
   readonly lines: readonly string[];
@@ -43,16 +46,20 @@ export const DEFAULT_DURATION_MS = 12_000;
 /** The fastest a clock may run (faults.ts). */
 const CLOCK_RATE_MAX = 1.5;
 
-export function simulate(options: SimulationOptions): SimulationRun {
+export async function simulate(options: SimulationOptions): Promise<SimulationRun> {
   const { seed } = options;
   const durationMs = options.durationMs ?? DEFAULT_DURATION_MS;
   const faults = options.faults ?? drawFaults(seed);
   const drawn = drawShape(seed);
   const shape = { ...drawn, nodes: options.nodes ?? drawn.nodes };
+  const plainClients = options.plainClients ?? false;
+  const clientele = plainClients
+    ? plainClientele(shape.clients)
+    : drawClientele(seed, shape.clients);
   const cluster = new Cluster(seed, shape, options.trace === true);
   let violation: Violation | undefined;
   try {
-    run(cluster, faults, durationMs);
+    await run(cluster, clientele, faults, durationMs);
   } catch (error) {
     violation = asViolation(error, cluster.scheduler.nowMs);
   }
@@ -62,6 +69,7 @@ export function simulate(options: SimulationOptions): SimulationRun {
     nodes: shape.nodes,
     faults,
     durationMs,
+    plainClients,
     tally,
     hash: trace.hash,
     lines: trace.lines,
@@ -74,17 +82,18 @@ export function simulate(options: SimulationOptions): SimulationRun {
   };
 }
 
-function run(cluster: Cluster, kinds: readonly FaultKind[], durationMs: number): void {
-  const { seed, shape, scheduler } = cluster;
-  const manners = drawManners(seed, kinds);
-  const clients = Array.from(
-    { length: shape.clients },
-    (_, at) => new Client(at + 1, cluster, manners),
-  );
+async function run(
+  cluster: Cluster,
+  clientele: Clientele,
+  kinds: readonly FaultKind[],
+  durationMs: number,
+): Promise<void> {
+  const { seed, scheduler } = cluster;
+  const clients = createClients(cluster, drawManners(seed, kinds), clientele);
   const faults = new Faults(cluster, clients, kinds, durationMs);
-  scheduler.runUntil(durationMs);
+  await scheduler.playUntil(durationMs);
   faults.end();
-  healAndAgree(cluster, clients);
+  await healAndAgree(cluster, clients);
   requireLinearizable(cluster.history.history());
   cluster.ledger.checkClusterTime(scheduler.nowMs, CLOCK_RATE_MAX);
 }
@@ -102,34 +111,37 @@ function kindOf(error: unknown): ViolationKind {
 }
 
 /** The command that shows a run again. */
-export function replayCommand({ seed, nodes, faults, durationMs }: SimulationRun): string {
+export function replayCommand(run: SimulationRun): string {
+  const { seed, nodes, faults, durationMs, plainClients } = run;
   const flags = [`--seed ${seed}`];
   if (nodes !== drawShape(seed).nodes) flags.push(`--nodes ${nodes}`);
+  if (plainClients) flags.push("--plain-clients");
   flags.push(`--faults ${faults.length === 0 ? "none" : faults.join(",")}`);
   if (durationMs !== DEFAULT_DURATION_MS) flags.push(`--duration ${durationMs}`);
   return `node --import tsx test/simulation/run.ts ${flags.join(" ")} --trace`;
 }
 
-/** Fewer faults, then less time: the smallest run that still fails. */
-export function shrink(failed: SimulationRun): SimulationRun {
+/** Plainer clients, fewer faults, then less time: the smallest run that still fails. */
+export async function shrink(failed: SimulationRun): Promise<SimulationRun> {
   const { seed, nodes } = failed;
   let smallest = failed;
+  const stillFails = async (change: Partial<SimulationOptions>): Promise<boolean> => {
+    const { faults, durationMs, plainClients } = smallest;
+    const run = await simulate({ seed, nodes, faults, durationMs, plainClients, ...change });
+    if (run.violation === undefined) return false;
+    smallest = run;
+    return true;
+  };
+  if (!smallest.plainClients) await stillFails({ plainClients: true });
   for (let isSmaller = true; isSmaller; ) {
     isSmaller = false;
     for (const kind of smallest.faults) {
-      const faults = smallest.faults.filter((other) => other !== kind);
-      const candidate = simulate({ seed, nodes, faults, durationMs: smallest.durationMs });
-      if (candidate.violation === undefined) continue;
-      smallest = candidate;
-      isSmaller = true;
-      break;
+      isSmaller = await stillFails({ faults: smallest.faults.filter((other) => other !== kind) });
+      if (isSmaller) break;
     }
   }
   for (;;) {
     const durationMs = Math.floor(smallest.durationMs / 2);
-    if (durationMs < 250) return smallest;
-    const candidate = simulate({ seed, nodes, faults: smallest.faults, durationMs });
-    if (candidate.violation === undefined) return smallest;
-    smallest = candidate;
+    if (durationMs < 250 || !(await stillFails({ durationMs }))) return smallest;
   }
 }

@@ -3,9 +3,9 @@
 import { simulate } from "./simulation.ts";
 import { resultOf, type SoakJob } from "./soak-job.ts";
 
-process.on("message", (job: SoakJob) => {
+process.on("message", async (job: SoakJob) => {
   const startedUs = process.cpuUsage();
-  const run = simulate(job);
+  const run = await simulate(job);
   const { user, system } = process.cpuUsage(startedUs);
   process.send?.(resultOf(run, (user + system) / 1000));
 });

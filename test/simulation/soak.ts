@@ -102,10 +102,10 @@ class Soak {
   }
 }
 
-function explain({ seed }: SoakResult, { durationMs, nodes }: SoakOptions): string {
-  const failed = simulate({ seed, durationMs, nodes });
+async function explain({ seed }: SoakResult, { durationMs, nodes }: SoakOptions): Promise<string> {
+  const failed = await simulate({ seed, durationMs, nodes });
   if (failed.violation === undefined) return `seed ${seed} does not fail here`;
-  const smallest = shrink(failed);
+  const smallest = await shrink(failed);
   return (
     `seed ${seed}, smallest: ${smallest.violation?.message}\n` +
     `replay: ${replayCommand(smallest)}\n        ${replayCommand(failed)}`
@@ -140,7 +140,9 @@ async function main(): Promise<number> {
   const soak = new Soak(options);
   await soak.run();
   console.log(soak.report.text());
-  for (const failed of soak.failed.slice(0, SHRUNK_MAX)) console.log(explain(failed, options));
+  for (const failed of soak.failed.slice(0, SHRUNK_MAX)) {
+    console.log(await explain(failed, options));
+  }
   return soak.report.violations === 0 ? 0 : 1;
 }
 

@@ -31,6 +31,30 @@ interface Session {
   readonly answers: Map<number, Remembered>;
 }
 
+/** What clients are shown of a record. */
+export type ShownRecord = Pick<
+  KvRecord,
+  "value" | "type" | "revision" | "createRevision" | "version"
+>;
+
+/** What clients are shown of a range. */
+export interface ShownPage {
+  readonly items: readonly { readonly key: string; readonly record: ShownRecord }[];
+  readonly isLast: boolean;
+}
+
+export interface Page extends ShownPage {
+  /** Where the next page begins; undefined after the last one. */
+  readonly next: string | undefined;
+}
+
+/** The keys that begin with `prefix`, from `start` on, at most `limit` of them. */
+export interface PageRequest {
+  readonly prefix: string;
+  readonly start: string;
+  readonly limit: number;
+}
+
 type Write = Extract<Intent, { kind: "put" } | { kind: "delete" }>;
 
 export class Specification {
@@ -57,6 +81,28 @@ export class Specification {
       if (version !== undefined && version.revision <= revision) return version.record;
     }
     return undefined;
+  }
+
+  /** What a list shows at a revision of the store. */
+  pageAt({ prefix, start, limit }: PageRequest, revision: number): Page {
+    const items: { key: string; record: ShownRecord }[] = [];
+    for (const key of [...this.#versions.keys()].sort()) {
+      if (!key.startsWith(prefix) || key < start) continue;
+      const record = this.recordAt(key, revision);
+      if (record === undefined) continue;
+      if (items.length === limit) return { items, isLast: false, next: key };
+      items.push({ key, record });
+    }
+    return { items, isLast: true, next: undefined };
+  }
+
+  /** Whether a key held this at some revision not below `revisionMin`. */
+  everHeld(key: string, record: ShownRecord | undefined, revisionMin: number): boolean {
+    if (isSameRecord(this.recordAt(key, revisionMin), record)) return true;
+    const versions = this.#versions.get(key) ?? [];
+    return versions.some(
+      (version) => version.revision > revisionMin && isSameRecord(version.record, record),
+    );
   }
 
   /** Keys that exist now. */
@@ -182,7 +228,7 @@ function withoutPrevious(result: KvResult): KvResult {
   return result;
 }
 
-export function isSameRecord(a: KvRecord | undefined, b: KvRecord | undefined): boolean {
+export function isSameRecord(a: ShownRecord | undefined, b: ShownRecord | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   return (
     a.revision === b.revision &&
@@ -221,4 +267,12 @@ export function isSameResult(a: KvResult, b: KvResult): boolean {
     default:
       return a.kind === b.kind;
   }
+}
+
+export function isSamePage(a: ShownPage, b: ShownPage): boolean {
+  if (a.isLast !== b.isLast || a.items.length !== b.items.length) return false;
+  return a.items.every(({ key, record }, at) => {
+    const other = b.items[at];
+    return other !== undefined && key === other.key && isSameRecord(record, other.record);
+  });
 }

@@ -1,5 +1,6 @@
-/** Intents as the bytes of production commands, and answers in the words of the history. */
-import type { SeededRandom } from "../../raft/index.ts";
+/** Intents as the bytes of production commands and back, answers in the words of the history. */
+import { type SeededRandom, unreachable } from "../../raft/index.ts";
+import type { Command } from "../../server/kv/command-decoder.ts";
 import {
   encodeCloseSession,
   encodeDelete,
@@ -10,7 +11,9 @@ import {
   SESSION_RANDOM_BYTES,
 } from "../../server/kv/index.ts";
 import type { ObservedRecord, Output } from "../linearizability/index.ts";
+import { pick } from "./chance.ts";
 import type { Intent } from "./operation.ts";
+import { Violation } from "./violation.ts";
 
 export function encode(intent: Intent, requestId: number, random: SeededRandom): Uint8Array {
   switch (intent.kind) {
@@ -31,6 +34,33 @@ export function encode(intent: Intent, requestId: number, random: SeededRandom):
     case "close-session":
       return encodeCloseSession({ id: intent.session, requestId });
   }
+}
+
+/** What a command of the production encoder is meant to do. */
+export function intentOf(command: Command): Intent {
+  switch (command.kind) {
+    case "put": {
+      const { kind, key, value, condition, wantPrevious, session: stamp } = command;
+      return { kind, key, value, condition, wantPrevious, stamp };
+    }
+    case "delete": {
+      const { kind, key, condition, wantPrevious, session: stamp } = command;
+      return { kind, key, condition, wantPrevious, stamp };
+    }
+    case "open-session":
+      return { kind: "open-session" };
+    case "close-session":
+      return { kind: "close-session", session: command.id };
+    case "malformed":
+      throw new Violation("a malformed command is submitted");
+    default:
+      return unreachable(command);
+  }
+}
+
+/** Of a list: everything, all ordinary keys, one of them, the last words. */
+export function drawPrefix(random: SeededRandom): string {
+  return pick(random, ["", "key ", "key 1", "last "]);
 }
 
 /** Undefined for an answer that says that nothing was done. */

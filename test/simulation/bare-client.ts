@@ -1,21 +1,29 @@
 /**
- * One client as the rules of sessions want it (thesis 6.3): every write under a session and a
- * sequence, the same sequence on every retry, the lowest unanswered one told with each, a new
- * session when the old one has expired. It sends to any node, gives up after a while, and never
- * calls an unknown outcome a failure.
+ * A client without the client library: it speaks to the replica itself, because the library can not
+ * misbehave. But for its bad manners it keeps the rules of sessions (thesis 6.3): every write under
+ * a session and a sequence, the same sequence on every retry, the lowest unanswered one told with
+ * each, a new session when the old one has expired. It sends to any node, gives up after a while,
+ * and never calls an unknown outcome a failure.
  *
  * Each attempt is told to the ledger before it leaves and when it is answered.
  */
 
+import { LIMITS } from "../../clients/contract.ts";
 import type { SeededRandom } from "../../raft/index.ts";
 import type { WriteOutcome } from "../../server/gateway.ts";
-import type { Condition, KvResult, SessionStamp } from "../../server/kv/index.ts";
+import {
+  type Condition,
+  type KvResult,
+  prefixEnd,
+  type SessionStamp,
+} from "../../server/kv/index.ts";
 import type { Input, RecordedCall } from "../linearizability/index.ts";
 import { between, chance, exponential, fork, pick, pickAny } from "./chance.ts";
+import type { Client } from "./clientele.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Process, SimulatedNode } from "./node.ts";
 import type { Attempt, Intent } from "./operation.ts";
-import { encode, observed, outputOf } from "./translation.ts";
+import { drawPrefix, encode, observed, outputOf } from "./translation.ts";
 import { promised, require } from "./violation.ts";
 
 /** What clients do besides what they should (K2 and K3 of the fault matrix). */
@@ -70,10 +78,13 @@ const BACKOFF_MS = 40;
 const BACKOFF_MS_MAX = 400;
 const NO_CONDITION: Condition = { kind: "none" };
 
-export class Client {
+export class BareClient implements Client {
   readonly id: number;
   readonly #cluster: Cluster;
   readonly #manners: Manners;
+  readonly #listChance: number;
+  /** Of its own, so that seeds without lists stay what they were. */
+  readonly #listRandom: SeededRandom;
   readonly #random: SeededRandom;
   /** Of its own, so that bad manners change nothing in what is asked. */
   readonly #mannersRandom: SeededRandom;
@@ -86,10 +97,12 @@ export class Client {
   #seenRevision = 0;
   #lastNode: SimulatedNode | undefined;
 
-  constructor(id: number, cluster: Cluster, manners: Manners) {
+  constructor(id: number, cluster: Cluster, manners: Manners, listChance: number) {
     this.id = id;
     this.#cluster = cluster;
     this.#manners = manners;
+    this.#listChance = listChance;
+    this.#listRandom = fork(cluster.seed, `lists ${id}`);
     this.#random = fork(cluster.seed, `client ${id}`);
     this.#mannersRandom = fork(cluster.seed, `manners ${id}`);
     this.#next();
@@ -125,6 +138,10 @@ export class Client {
   }
 
   #begin(): void {
+    if (chance(this.#listRandom, this.#listChance)) {
+      this.#list(chance(this.#listRandom, 0.7) ? "linearizable" : "stale");
+      return;
+    }
     const dice = this.#random.next();
     if (dice < 0.35) this.#read("linearizable");
     else if (dice < 0.45) this.#read("stale");
@@ -312,15 +329,7 @@ export class Client {
     if (trace.keepsLines) {
       trace.line(`client ${this.id} is told of ${attempt.id}: ${JSON.stringify(outcome)}`);
     }
-    attempt.outcome = outcome.kind;
-    if (outcome.kind === "applied") ledger.answered(attempt, outcome.result);
-    if (outcome.kind !== "not-applied") return;
-    promised(
-      "not-linearizable",
-      attempt.index === 0,
-      () =>
-        `attempt ${attempt.id} stands in the log at ${attempt.index} and is answered not-applied`,
-    );
+    ledger.told(attempt, outcome);
   }
 
   // ---- Bad manners -----------------------------------------------------------------------------
@@ -408,6 +417,29 @@ export class Client {
     if (used !== "stale") ledger.readIsFresh(appliedIndex, floor);
     call?.ok({ kind: "record", record: observed(record), revision });
     this.#saw(revision);
+  }
+
+  #list(consistency: "linearizable" | "stale"): void {
+    const { ledger, tally } = this.#cluster;
+    const prefix = drawPrefix(this.#listRandom);
+    const request = { prefix, start: prefix, limit: 1 + this.#listRandom.below(6) };
+    const minRevision = chance(this.#listRandom, 0.7) ? this.#seenRevision : 0;
+    const isLinearizable = consistency === "linearizable";
+    const revisionMin = isLinearizable ? Math.max(minRevision, ledger.seenRevision) : minRevision;
+    const floor = ledger.seen;
+    this.#underWay += 1;
+    const asked = { consistency, minRevision, forward: true };
+    this.#cluster.read(this.#chooseNode(1), asked, (outcome, process) => {
+      this.#underWay -= 1;
+      tally.count(`${consistency} list ${outcome.kind}`);
+      if (outcome.kind !== "granted" || process === undefined) return;
+      const { appliedIndex, revision, reader } = process.machine;
+      const query = { ...request, end: prefixEnd(prefix), bytesMax: LIMITS.listBytesMax };
+      const { items, next } = reader.list(query);
+      ledger.listed(request, { items, isLast: next === undefined }, revision, revisionMin);
+      if (isLinearizable) ledger.readIsFresh(appliedIndex, floor);
+      this.#saw(revision);
+    });
   }
 
   #saw(revision: number): void {
