@@ -56,9 +56,8 @@ export class ClientLinks {
       init.signal.addEventListener("abort", abort, { once: true });
       const pathAt = url.indexOf("/", SCHEME.length);
       const node = this.#nodeAt(url.slice(SCHEME.length, pathAt));
-      if (node === undefined) reject(connectionError("ENOTFOUND"));
-      else if (this.#isLost("request lost"))
-        this.#later(() => reject(connectionError("ECONNRESET")));
+      if (node === undefined) reject(UNKNOWN_NAME);
+      else if (this.#isLost("request lost")) this.#later(() => reject(BROKEN));
       else this.#send(node, url.slice(pathAt), init, { resolve, reject });
     });
 
@@ -68,14 +67,14 @@ export class ClientLinks {
     if (trace.keepsLines) trace.line(`${method} ${target} to ${node.id}`);
     const gone = (wasSent: boolean): void => {
       scheduler.wake();
-      pending.reject(connectionError(wasSent ? "ECONNRESET" : "ECONNREFUSED"));
+      pending.reject(wasSent ? BROKEN : REFUSED);
     };
     this.#cluster.call(node, gone, (process, settle) => {
       this.#front.serve(process, { method, target, headers, body }, settle, (response) => {
         trace.mix(6, node.id, response.status, 0);
         const isLost = this.#isLost("answer lost");
         this.#later(() => {
-          if (isLost) pending.reject(connectionError("ECONNRESET"));
+          if (isLost) pending.reject(BROKEN);
           else pending.resolve(response);
         });
       });
@@ -101,7 +100,11 @@ export class ClientLinks {
   }
 }
 
-/** As Node's fetch throws it. */
-function connectionError(code: "ECONNREFUSED" | "ECONNRESET" | "ENOTFOUND"): TypeError {
+/** As Node's fetch throws them. Made once: a stack would tell nothing, and takes its time. */
+const REFUSED = connectionError("ECONNREFUSED");
+const BROKEN = connectionError("ECONNRESET");
+const UNKNOWN_NAME = connectionError("ENOTFOUND");
+
+function connectionError(code: string): TypeError {
   return new TypeError("fetch failed", { cause: Object.assign(new Error(code), { code }) });
 }

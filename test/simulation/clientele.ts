@@ -28,7 +28,8 @@ export interface Clientele {
   readonly listChance: number;
 }
 
-const LIBRARY_CHANCE = 1 / 3;
+/** One of them in about every second seed; more would make seeds noticeably slower. */
+const LIBRARY_CHANCE = 1 / 6;
 
 export function drawClientele(seed: number, clients: number): Clientele {
   const random = fork(seed, "clientele");
@@ -48,10 +49,10 @@ export function createClients(
   manners: Manners,
   { usesLibrary, listChance }: Clientele,
 ): readonly Client[] {
-  const front = new HttpFront(cluster);
+  const front = usesLibrary.includes(true) ? new HttpFront(cluster) : undefined;
   return usesLibrary.map((isUser, at) => {
     const id = at + 1;
-    return isUser
+    return isUser && front !== undefined
       ? new LibraryClient(id, cluster, front)
       : new BareClient(id, cluster, manners, listChance);
   });

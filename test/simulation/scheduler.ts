@@ -157,9 +157,9 @@ export class Scheduler {
   }
 }
 
-/** Node runs all promises that can go on, and all that these settle, before an immediate. */
+/** Seen from a promise, a tick comes when no other promise can go on. */
 function everyPromise(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+  return new Promise((resolve) => process.nextTick(resolve));
 }
 
 function isBefore(a: Scheduled, b: Scheduled): boolean {
