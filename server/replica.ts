@@ -36,7 +36,7 @@ import { LENT_TERM, Lender } from "./replica/lender.ts";
 import type { MembershipView, ReplicaOptions } from "./replica/options.ts";
 import { PersistQueue } from "./replica/persist-queue.ts";
 import { raftConfig } from "./replica/raft-config.ts";
-import { Requests } from "./replica/requests.ts";
+import { type Backlog, Requests } from "./replica/requests.ts";
 import { Snapshotter } from "./replica/snapshotter.ts";
 import { cutAtPoints, type Divergence, type Standing, StateGuard } from "./replica/state-guard.ts";
 
@@ -134,6 +134,11 @@ export class Replica<Result> implements MembershipView {
 
   get raft(): RaftStatus {
     return this.#node.status();
+  }
+
+  /** What waits here, and for whom something is remembered. */
+  get backlog(): Backlog & { readonly flushes: number } {
+    return { ...this.#requests.backlog, flushes: this.#persists.size };
   }
 
   get clusterTime(): number {

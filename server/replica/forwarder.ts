@@ -107,7 +107,7 @@ export class ForwardOrigin<Result> {
 }
 
 /** More starts of one node than fit into a term. */
-const PROCESSES_MAX = 64;
+export const PROCESSES_MAX = 64;
 
 const NO_LEADER = { kind: "not-applied", reason: "no-leader", leader: undefined } as const;
 
@@ -119,6 +119,13 @@ export class ForwardIntake<Result> {
 
   constructor(self: number) {
     this.#self = self;
+  }
+
+  /** Processes of other nodes whose newest sequence is remembered. */
+  get remembered(): number {
+    let processes = 0;
+    for (const seen of this.#seen.values()) processes += seen.size;
+    return processes;
   }
 
   /**

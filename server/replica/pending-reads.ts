@@ -45,6 +45,14 @@ export class PendingReads {
   #forRevision: { readonly read: WaitingRead; readonly used: Confirmation | "stale" }[] = [];
   #nextContext = 1;
 
+  /** Reads without an answer. */
+  get size(): number {
+    let size = this.#gathering.length + this.#forRevision.length;
+    for (const { reads } of this.#unconfirmed.values()) size += reads.length;
+    for (const { batch } of this.#unapplied) size += batch.reads.length;
+    return size;
+  }
+
   get hasGathered(): boolean {
     return this.#gathering.length > 0;
   }

@@ -29,7 +29,7 @@ test("several ordinary jobs are under way at once and finish in order", () => {
   assert.deepEqual(log, ["start a", "start b"]);
   complete("a");
   assert.deepEqual(log, ["start a", "start b", "finish a", "finish b"]);
-  assert.equal(queue.isEmpty, true);
+  assert.equal(queue.size, 0);
 });
 
 test("a job that writes nothing waits for all before it, and for nothing else", () => {

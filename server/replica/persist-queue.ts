@@ -24,8 +24,8 @@ interface Slot {
 export class PersistQueue {
   #slots: Slot[] = [];
 
-  get isEmpty(): boolean {
-    return this.#slots.length === 0;
+  get size(): number {
+    return this.#slots.length;
   }
 
   push(job: PersistJob): void {

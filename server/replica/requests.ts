@@ -43,6 +43,17 @@ const LEADER_PATIENCE_MS = 1_000;
 const OWN_READ_MS = 1_000;
 const GRANTED_STALE = { kind: "granted", used: "stale" } as const;
 
+/** What a node keeps for others. At rest nothing waits; what is remembered is bounded anyway. */
+export interface Backlog {
+  /** Proposed here, or handed to the leader. */
+  readonly writes: number;
+  readonly reads: number;
+  /** Waiting for a leader to be found. */
+  readonly held: number;
+  /** Processes whose forwarded writes are counted. */
+  readonly remembered: number;
+}
+
 export class Requests<Result> {
   readonly #parts: Parts<Result>;
   readonly #proposals: PendingProposals<Result>;
@@ -73,6 +84,15 @@ export class Requests<Result> {
 
   get hasPendingWrites(): boolean {
     return this.#proposals.size > 0 || this.#origin.size > 0;
+  }
+
+  get backlog(): Backlog {
+    return {
+      writes: this.#proposals.size + this.#origin.size,
+      reads: this.#reads.size,
+      held: this.#held.length,
+      remembered: this.#intake.remembered,
+    };
   }
 
   get leader(): Member | undefined {

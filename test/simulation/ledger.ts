@@ -303,6 +303,15 @@ export class Ledger {
     this.#snapshots.set(index, hash);
   }
 
+  /** What the log entries above `from`, up to `through`, take as they are stored. */
+  bytesBetween(from: number, through: number): number {
+    let bytes = 0;
+    for (let at = Math.max(0, from); at < through; at += 1) {
+      bytes += this.#lines[at]?.entry.encoded?.length ?? 0;
+    }
+    return bytes;
+  }
+
   /** The chain checksum of an applied entry; undefined when nobody applied it yet. */
   checksumAt(index: number): number | undefined {
     return this.#lines[index - 1]?.checksum;

@@ -1,12 +1,13 @@
 /**
  * After the faults: a cluster that was only hurt must heal. A leader within a few election
- * timeouts, every request answered, every new write applied, and all nodes equal in everything; and
- * the same once more after a power failure.
+ * timeouts, every request answered, every new write applied, all nodes equal in everything, and
+ * nothing kept that nobody needs (growth.ts); and the same once more after a power failure.
  */
 import type { Client } from "./clientele.ts";
 import type { Cluster } from "./cluster.ts";
+import { whatIsTooMuch, whatWaits } from "./growth.ts";
 import { ELECTION_TIMEOUT_MS_MAX } from "./shape.ts";
-import { promised } from "./violation.ts";
+import { promised, type ViolationKind } from "./violation.ts";
 import { hashOf } from "./watched.ts";
 
 const STEP_MS = 25;
@@ -14,6 +15,8 @@ const LEADER_MS_MAX = 5 * ELECTION_TIMEOUT_MS_MAX;
 /** The longest wait for space (storage tries again each second), and what comes after it. */
 const SERVICE_MS_MAX = 4_000;
 const CONVERGENCE_MS_MAX = 6_000;
+/** In which a snapshot that is due is saved, and what it replaces removed. */
+const TIDYING_MS_MAX = 4_000;
 /** A damaged disk is repaired by then. */
 const REPAIR_MS_MAX = 10_000;
 
@@ -30,6 +33,7 @@ export async function healAndAgree(cluster: Cluster, clients: readonly Client[])
   });
   await waitFor(cluster, CONVERGENCE_MS_MAX, () => whatDiffers(cluster));
   agree(cluster);
+  await waitFor(cluster, patience(cluster), () => whatWaits(cluster), "growth");
   await losePower(cluster);
 }
 
@@ -43,6 +47,8 @@ async function losePower(cluster: Cluster): Promise<void> {
   );
   await waitFor(cluster, CONVERGENCE_MS_MAX, () => whatDiffers(cluster));
   agree(cluster);
+  const grows = (): string | undefined => whatWaits(cluster) ?? whatIsTooMuch(cluster);
+  await waitFor(cluster, TIDYING_MS_MAX, grows, "growth");
 }
 
 /** Every client writes once more and is answered. */
@@ -105,13 +111,14 @@ async function waitFor(
   cluster: Cluster,
   limitMs: number,
   missing: () => string | undefined,
+  kind: ViolationKind = "not-live",
 ): Promise<void> {
   const { scheduler } = cluster;
   const endMs = scheduler.nowMs + limitMs;
   for (;;) {
     const what = missing();
     if (what === undefined) return;
-    promised("not-live", scheduler.nowMs < endMs, () => `after ${limitMs} ms of calm: ${what}`);
+    promised(kind, scheduler.nowMs < endMs, () => `after ${limitMs} ms of calm: ${what}`);
     await scheduler.playFor(STEP_MS);
   }
 }

@@ -41,6 +41,11 @@ export class SimulatedClock implements Clock {
     return this.#scheduler.nowMs < this.#stalledUntilMs;
   }
 
+  /** Timers that may still fire. */
+  get timers(): number {
+    return this.#alarms.size;
+  }
+
   now(): number {
     return this.#ownMs + (this.#scheduler.nowMs - this.#sinceMs) * this.#rate;
   }

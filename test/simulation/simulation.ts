@@ -6,6 +6,7 @@ import { NotLinearizableError, requireLinearizable } from "../linearizability/in
 import { type Clientele, createClients, drawClientele, plainClientele } from "./clientele.ts";
 import { Cluster } from "./cluster.ts";
 import { drawFaults, drawManners, type FaultKind, Faults } from "./faults.ts";
+import { watchGrowth } from "./growth.ts";
 import { healAndAgree } from "./liveness.ts";
 import { drawShape } from "./shape.ts";
 import type { Tally } from "./tally.ts";
@@ -91,6 +92,7 @@ async function run(
   const { seed, scheduler } = cluster;
   const clients = createClients(cluster, drawManners(seed, kinds), clientele);
   const faults = new Faults(cluster, clients, kinds, durationMs);
+  watchGrowth(cluster);
   await scheduler.playUntil(durationMs);
   faults.end();
   await healAndAgree(cluster, clients);

@@ -73,6 +73,10 @@ export class Specification {
     return this.#revision;
   }
 
+  get sessionCount(): number {
+    return this.#sessions.size;
+  }
+
   /** What a key held at a revision of the store. */
   recordAt(key: string, revision: number): KvRecord | undefined {
     const versions = this.#versions.get(key) ?? [];

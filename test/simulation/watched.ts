@@ -42,6 +42,10 @@ export class WatchedMachine implements ReplicatedMachine<KvResult> {
     return this.#machine.revision;
   }
 
+  get sessionCount(): number {
+    return this.#machine.sessionCount;
+  }
+
   get hash(): StateHash {
     return this.#machine.hash;
   }
