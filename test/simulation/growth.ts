@@ -7,9 +7,12 @@
  * write: a run that is ten times as long has the same.
  */
 import { PROCESSES_MAX } from "../../server/replica/forwarder.ts";
+import type { DiskFile } from "../../storage/testing/simulated-disk.ts";
 import type { Cluster } from "./cluster.ts";
 import { DIRECTORY, type Process, type SimulatedNode } from "./node.ts";
 import { promised } from "./violation.ts";
+
+type Files = ReadonlyMap<string, DiskFile>;
 
 const LOOK_MS = 500;
 /** A replica's tick, the retry of a full disk, and what a moment needs. */
@@ -20,6 +23,7 @@ const SNAPSHOTS_MAX = 6;
 const TEMPORARIES_MAX = 6;
 /** One made in advance, one kept to be used again. */
 const SPARE_SEGMENTS = 2;
+const MISSED_TURNS = 2;
 /** Segments without any entry: what elections and marks write between two snapshots. */
 const IDLE_SEGMENTS_MAX = 8;
 
@@ -63,8 +67,8 @@ export function whatWaits({ nodes, ledger }: Cluster): string | undefined {
     const inflight = process.replica.raft.progress.reduce((sum, peer) => sum + peer.inflight, 0);
     if (inflight > 0) return `node ${id} keeps ${inflight} appends that are not acknowledged`;
     const { sessionCount } = process.machine;
-    const right = ledger.specification.sessionCount;
-    if (sessionCount !== right) return `node ${id} keeps ${sessionCount} sessions of ${right}`;
+    const right = ledger.sessionCount;
+    if (sessionCount !== right) return `node ${id} keeps ${sessionCount} sessions, not ${right}`;
   }
   return undefined;
 }
@@ -74,11 +78,11 @@ export function whatIsTooMuch(cluster: Cluster): string | undefined {
   for (const node of cluster.nodes) {
     const { id, process } = node;
     if (process === undefined) return `node ${id} is down`;
-    const names = [...node.drive.directory(DIRECTORY).names.keys()];
+    const files = node.drive.directory(DIRECTORY).names;
     const what =
       snapshotOverdue(cluster, process) ??
-      oldEntries(cluster, process, names) ??
-      tooManyFiles(cluster, process, names);
+      oldEntries(cluster, process, files) ??
+      tooManyFiles(cluster, process, [...files.keys()]);
     if (what !== undefined) return `node ${id} keeps ${what}`;
   }
   return undefined;
@@ -98,15 +102,20 @@ function snapshotOverdue({ shape, ledger }: Cluster, { storage, machine }: Proce
 }
 
 /**
- * Entries that no start needs. Compaction goes by whole segments, and a crash may have kept the one
- * that was to follow the newest snapshot from happening.
+ * Entries from before both snapshots, which no start needs. Compaction goes by whole segments (a
+ * repair makes one of whatever size), and may miss its turn: at a crash right behind a snapshot,
+ * or while the present segment has not begun. The next one makes up for it.
  */
-function oldEntries({ shape, ledger }: Cluster, { replica }: Process, names: readonly string[]) {
+function oldEntries({ shape, ledger }: Cluster, { replica, storage }: Process, files: Files) {
   const { firstIndex } = replica.raft;
-  const before = snapshotIndexes(names).at(-2) ?? 0;
-  const through = before - shape.snapshots.retainedEntries;
+  const { everyEntries, retainedEntries } = shape.snapshots;
+  const before = snapshotIndexes([...files.keys()]).at(-2) ?? 0;
+  const through = before - retainedEntries;
   const bytes = ledger.bytesBetween(firstIndex - 1, through);
-  return bytes > Math.max(...shape.storage.segmentBytes)
+  const sizes = [...files].map(([name, { current }]) => (isSegment(name) ? current.length : 0));
+  const missed = MISSED_TURNS * storage.statistics.snapshotBytes;
+  const isMany = through - firstIndex >= MISSED_TURNS * everyEntries;
+  return isMany && bytes > missed + Math.max(...sizes)
     ? `entries from ${firstIndex} on, ${bytes} bytes before the snapshot at ${before}`
     : undefined;
 }
@@ -118,7 +127,7 @@ function tooManyFiles({ shape }: Cluster, process: Process, names: readonly stri
   const entries = lastIndex - firstIndex + 1;
   const segmentsMax = entries + shape.snapshots.smallSegmentsMax + IDLE_SEGMENTS_MAX;
   if (segments > segmentsMax) return `${segments} segments with ${entries} entries`;
-  const files = names.filter((name) => /^wal-\d+\.log$/.test(name)).length;
+  const files = names.filter(isSegment).length;
   if (files > segments + SPARE_SEGMENTS) return `${files} files of ${segments} segments`;
   const temporary = names.find(isTemporary);
   return temporary === undefined ? undefined : `the temporary file ${temporary}`;
@@ -128,6 +137,10 @@ function tooManyFiles({ shape }: Cluster, process: Process, names: readonly stri
 function snapshotIndexes(names: readonly string[]): readonly number[] {
   const indexes = names.map((name) => Number(/^snapshot-(\d{16})-/.exec(name)?.[1] ?? -1));
   return indexes.filter((index) => index >= 0).sort((a, b) => a - b);
+}
+
+function isSegment(name: string): boolean {
+  return /^wal-\d+\.log$/.test(name);
 }
 
 function isTemporary(name: string): boolean {

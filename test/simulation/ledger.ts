@@ -303,6 +303,11 @@ export class Ledger {
     this.#snapshots.set(index, hash);
   }
 
+  /** How many there are after the newest entry. */
+  get sessionCount(): number {
+    return this.specification.sessionsAt(this.#lines.at(-1)?.entry.time ?? 0);
+  }
+
   /** What the log entries above `from`, up to `through`, take as they are stored. */
   bytesBetween(from: number, through: number): number {
     let bytes = 0;

@@ -73,8 +73,10 @@ export class Specification {
     return this.#revision;
   }
 
-  get sessionCount(): number {
-    return this.#sessions.size;
+  /** Sessions that live at a moment of cluster time; here they end with the next command. */
+  sessionsAt(timeMs: number): number {
+    const sessions = [...this.#sessions.values()];
+    return sessions.filter(({ lastUse }) => lastUse + this.#limits.ttlMs > timeMs).length;
   }
 
   /** What a key held at a revision of the store. */
