@@ -56,19 +56,13 @@ function growsAnyTime(cluster: Cluster, { process, drive }: SimulatedNode): stri
   return temporaries > TEMPORARIES_MAX ? `${temporaries} temporary files` : undefined;
 }
 
-/** What is left that somebody waited for; undefined when all nodes are at rest. */
-export function whatWaits({ nodes, ledger }: Cluster): string | undefined {
+/** Requests that a node keeps although nobody waits for an answer. */
+export function whatWaits({ nodes }: Cluster): string | undefined {
   for (const { id, process } of nodes) {
     if (process === undefined) return `node ${id} is down`;
-    const { writes, reads, held, flushes } = process.replica.backlog;
+    const { writes, reads, held } = process.replica.backlog;
     if (writes > 0) return `node ${id} keeps ${writes} writes that nobody waits for`;
     if (reads + held > 0) return `node ${id} keeps ${reads + held} reads that nobody waits for`;
-    if (flushes > 0) return `node ${id} keeps ${flushes} flushes`;
-    const inflight = process.replica.raft.progress.reduce((sum, peer) => sum + peer.inflight, 0);
-    if (inflight > 0) return `node ${id} keeps ${inflight} appends that are not acknowledged`;
-    const { sessionCount } = process.machine;
-    const right = ledger.sessionCount;
-    if (sessionCount !== right) return `node ${id} keeps ${sessionCount} sessions, not ${right}`;
   }
   return undefined;
 }
@@ -80,12 +74,23 @@ export function whatIsTooMuch(cluster: Cluster): string | undefined {
     if (process === undefined) return `node ${id} is down`;
     const files = node.drive.directory(DIRECTORY).names;
     const what =
+      unfinishedWork(cluster, process) ??
       snapshotOverdue(cluster, process) ??
       oldEntries(cluster, process, files) ??
       tooManyFiles(cluster, process, [...files.keys()]);
     if (what !== undefined) return `node ${id} keeps ${what}`;
   }
   return undefined;
+}
+
+function unfinishedWork({ ledger }: Cluster, { replica, machine }: Process): string | undefined {
+  const { flushes } = replica.backlog;
+  if (flushes > 0) return `${flushes} flushes`;
+  const inflight = replica.raft.progress.reduce((sum, peer) => sum + peer.inflight, 0);
+  if (inflight > 0) return `${inflight} appends that are not acknowledged`;
+  const { sessionCount } = machine;
+  const right = ledger.sessionCount;
+  return sessionCount === right ? undefined : `${sessionCount} sessions, not ${right}`;
 }
 
 /** The policy of server/replica/snapshotter.ts, for what has been applied since the snapshot. */
