@@ -92,7 +92,8 @@ export class Specification {
   /** What a list shows at a revision of the store. */
   pageAt({ prefix, start, limit }: PageRequest, revision: number): Page {
     const items: { key: string; record: ShownRecord }[] = [];
-    for (const key of [...this.#versions.keys()].sort()) {
+    const keys = [...this.#versions.keys()].sort((a, b) => (a < b ? -1 : 1));
+    for (const key of keys) {
       if (!key.startsWith(prefix) || key < start) continue;
       const record = this.recordAt(key, revision);
       if (record === undefined) continue;
