@@ -5,6 +5,7 @@
  */
 import type { SeededRandom } from "../../raft/index.ts";
 import { between, chance } from "./chance.ts";
+import type { Cluster } from "./cluster.ts";
 import { DAMAGE_KINDS, type DamageKind, damageDisk } from "./disk-damage.ts";
 import type { FaultKind, Strike, Striking } from "./faults.ts";
 import { damageHelically } from "./helical-damage.ts";
@@ -16,7 +17,7 @@ export function damageStrikes(striking: Striking): readonly (readonly [FaultKind
   const one = DAMAGE_KINDS.map((kind): readonly [FaultKind, Strike] => [
     kind,
     (random, victim) => {
-      if (!striking.cluster.nodes.every(isSafe)) return;
+      if (!isSafe(striking.cluster)) return;
       hurt(striking, random, victim, kind);
     },
   ]);
@@ -27,7 +28,7 @@ export function damageStrikes(striking: Striking): readonly (readonly [FaultKind
 function helical({ cluster, later }: Striking): Strike {
   return (random) => {
     const { nodes, tally } = cluster;
-    if (nodes.length === 1 || !nodes.every(isSafe)) return;
+    if (nodes.length === 1 || !isSafe(cluster)) return;
     for (const node of nodes) node.crash("everything");
     for (const [place, node] of nodes.entries()) {
       node.damage((drive) => damageHelically(drive, place, nodes.length, random));
@@ -37,9 +38,12 @@ function helical({ cluster, later }: Striking): Strike {
   };
 }
 
-/** Whole, and with a past: a cluster that never came to life has nothing to be repaired from. */
-function isSafe({ isHurt, durable }: SimulatedNode): boolean {
-  return !isHurt && durable.lastIndex > 0;
+/**
+ * All are whole and have a past: a cluster that never came to life has nothing to be repaired from.
+ * Once machines came and went, a majority of those that run may not be one of the members.
+ */
+function isSafe({ nodes, hasChanged }: Cluster): boolean {
+  return !hasChanged && nodes.every(({ isHurt, durable }) => !isHurt && durable.lastIndex > 0);
 }
 
 function hurt(

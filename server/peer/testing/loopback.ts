@@ -9,7 +9,7 @@ import { SystemClock } from "../../clock.ts";
 import type { Membership } from "../handshake.ts";
 import { HttpTransport, type TransportNotice } from "../http-transport.ts";
 import type { PeerMessage } from "../peer-message.ts";
-import type { PeerInfo } from "../transport.ts";
+import type { Caller, PeerInfo } from "../transport.ts";
 import { MemorySnapshotStore } from "./memory-snapshots.ts";
 
 export type LoopbackEvent =
@@ -58,7 +58,7 @@ export class LoopbackNode {
   readonly snapshots = new MemorySnapshotStore();
   readonly events: LoopbackEvent[] = [];
   readonly transport: HttpTransport;
-  membership: (id: number, incarnation: number) => Membership = () => "member";
+  membership: (caller: Caller) => Membership = () => "member";
   isFresh = false;
   #waiters: Waiter[] = [];
 
@@ -69,8 +69,9 @@ export class LoopbackNode {
       clock: this.clock,
       random: new SeededRandom(id),
       snapshots: this.snapshots,
-      membership: (from, fromIncarnation) => this.membership(from, fromIncarnation),
+      membership: (caller) => this.membership(caller),
       isFresh: () => this.isFresh,
+      configurationIndex: () => 0,
       notice: (notice) => this.#record({ kind: "notice", notice }),
       events: {
         message: (message) => this.#record({ kind: "message", message }),
