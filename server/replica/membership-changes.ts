@@ -13,7 +13,9 @@ import type {
   LogIndex,
   Member,
   MonotonicMs,
+  NodeId,
   RaftNode,
+  RaftStatus,
   Term,
 } from "../../raft/index.ts";
 
@@ -27,7 +29,9 @@ export type MembershipRefusal =
   /** Its state is not known to be right (replica/state-guard.ts). */
   | "distrusted"
   /** It was appended, and another leader's entry took its place. */
-  | "overwritten";
+  | "overwritten"
+  /** Too few of those that would vote are known to be there. */
+  | "majority-away";
 
 export type MembershipOutcome =
   | { readonly kind: "committed"; readonly index: LogIndex }
@@ -40,7 +44,9 @@ export type MembershipOutcome =
   | { readonly kind: "unknown" };
 
 interface Parts {
-  readonly node: Pick<RaftNode, "proposeConfChange">;
+  readonly node: Pick<RaftNode, "proposeConfChange" | "role"> & {
+    status(): Pick<RaftStatus, "id" | "configuration" | "progress">;
+  };
   readonly timeoutMs: number;
   readonly leader: () => Member | undefined;
   /** Why this replica takes no change now, whatever the core says. */
@@ -69,7 +75,9 @@ export class MembershipChanges {
     done: (outcome: MembershipOutcome) => void,
   ): void {
     const { node, timeoutMs, refusal } = this.#parts;
-    const reason = refusal();
+    const isLeader = node.role === "leader";
+    const isRisky = isLeader && !leavesMajority(node.status(), change);
+    const reason = refusal() ?? (isRisky ? "majority-away" : undefined);
     if (reason !== undefined) {
       done(this.#refused(reason));
       return;
@@ -119,6 +127,28 @@ export class MembershipChanges {
   #refused(reason: MembershipRefusal): MembershipOutcome {
     return { kind: "refused", reason, leader: this.#parts.leader() };
   }
+}
+
+/**
+ * True when most of those who would vote are heard and hold a part of the log. A leader that
+ * removes one of the few that are there can not commit that any more, and leads no longer; and who
+ * never held an entry gives no vote to help it out (replica/bootstrap.ts).
+ */
+function leavesMajority(
+  { id: self, configuration, progress }: Pick<RaftStatus, "id" | "configuration" | "progress">,
+  change: ConfChange,
+): boolean {
+  if (change.kind !== "promote" && change.kind !== "remove") return true;
+  const isKept = (id: NodeId) => change.kind !== "remove" || id !== change.id;
+  const isRaised = (id: NodeId) => change.kind === "promote" && id === change.id;
+  const voters = configuration.members.filter(
+    ({ id, role }) => isRaised(id) || (role === "voter" && isKept(id)),
+  );
+  const able = voters.filter(({ id }) => {
+    const peer = progress.find((candidate) => candidate.id === id);
+    return id === self || (peer?.active === true && peer.matchIndex > 0);
+  });
+  return voters.length === 0 || 2 * able.length > voters.length;
 }
 
 const UNKNOWN = { kind: "unknown" } as const;

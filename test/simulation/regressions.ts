@@ -84,4 +84,10 @@ export const REGRESSIONS: readonly Regression[] = [
     faults: ["drop", "one-way", "death-in-call", "hung-disk", "lost-file", "truncated-file"],
     durationMs: 25_000,
   },
+  {
+    found: "a leader removed itself while one of the two left had never come to life",
+    seed: 192,
+    faults: ["remove-leader", "kill"],
+    durationMs: 750,
+  },
 ];
