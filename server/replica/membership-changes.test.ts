@@ -112,7 +112,8 @@ describe("a change of the membership", () => {
     assert.equal(reasonFor(removal(1), [2, 4]), "majority-away");
     assert.equal(reasonFor(removal(1), [2, 3], [2]), "majority-away", "3 has an empty disk");
     assert.equal(reasonFor({ kind: "promote", id: 4 }, [2, 4]), "proposed");
-    assert.equal(reasonFor({ kind: "promote", id: 4 }, [2]), "majority-away");
+    assert.equal(reasonFor({ kind: "promote", id: 4 }, [2]), "proposed", "the core decides");
+    assert.equal(reasonFor({ kind: "promote", id: 4 }, [4]), "majority-away");
     assert.equal(reasonFor({ kind: "add-learner", member: member(5) }, []), "proposed");
   });
 

@@ -146,7 +146,8 @@ function leavesMajority(
   );
   const able = voters.filter(({ id }) => {
     const peer = progress.find((candidate) => candidate.id === id);
-    return id === self || (peer?.active === true && peer.matchIndex > 0);
+    // Whether the one that is raised has caught up is for the core to judge.
+    return id === self || isRaised(id) || (peer?.active === true && peer.matchIndex > 0);
   });
   return voters.length === 0 || 2 * able.length > voters.length;
 }

@@ -83,6 +83,7 @@ export class Cluster {
     this.#newestId += 1;
     const node = this.#node(this.#newestId, settingsOf(this.shape, []));
     this.#nodes.push(node);
+    this.hasChanged = true;
     this.trace.note(`node ${node.id} is new`);
     node.start();
     return node;

@@ -79,6 +79,10 @@ export const FAULT_EFFECTS = [
   "repaired: exact",
   "repaired: recovering",
   "whole again",
+  "call refused",
+  "a removed node is back",
+  "promote refused: not-caught-up",
+  "remove refused: change-pending",
 ] as const;
 
 /** Harm done to one node, now. */

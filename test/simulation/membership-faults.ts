@@ -6,7 +6,7 @@
  * new machine, and switches a machine off only when its removal is committed. Some of those come
  * back with their old disks first.
  */
-import type { ConfChange, RaftStatus, SeededRandom } from "../../raft/index.ts";
+import type { ConfChange, Member, RaftStatus, SeededRandom } from "../../raft/index.ts";
 import type { MembershipOutcome } from "../../server/replica/membership-changes.ts";
 import { between, chance, pick, pickAny } from "./chance.ts";
 import type { Cluster } from "./cluster.ts";
@@ -27,6 +27,10 @@ export const MEMBERSHIP_KINDS = [
   "resize",
 ] as const;
 
+type MembershipKind = (typeof MEMBERSHIP_KINDS)[number];
+
+/** M4 of the fault matrix. */
+const SIZES = [1, 2, 3, 5] as const;
 /** Machines at one time, removed ones that still run included. */
 const MACHINES_MAX = 9;
 const PATIENCE_MS = 5_000;
@@ -37,50 +41,38 @@ const AFTERLIFE_MS_MAX = 3_000;
 export function membershipStrikes(striking: Striking): readonly (readonly [FaultKind, Strike])[] {
   const operator = new Operator(striking);
   const { cluster } = striking;
-  return [
-    [
-      "add-learner",
-      (random) => operator.perform("add-learner", random, [joins(operator.newMachine())]),
-    ],
-    ["promote", (random) => operator.perform("promote", random, grow(cluster, operator))],
-    [
-      "remove-follower",
-      (random) => {
-        const target = pickAny(random, followersOf(cluster));
-        if (target === undefined) return;
-        const steps = chance(random, 0.6) ? grow(cluster, operator) : [];
-        operator.perform("remove-follower", random, [...steps, leaves(target)]);
-      },
-    ],
-    [
-      "remove-leader",
-      (random) => {
-        const steps = chance(random, 0.6) ? grow(cluster, operator) : [];
-        operator.perform("remove-leader", random, [...steps, leaderLeaves()]);
-      },
-    ],
-    [
-      "replace-node",
-      (random, victim) => {
-        const steps = [...grow(cluster, operator), leaves(victim.id)];
-        operator.perform("replace-node", random, steps);
-      },
-    ],
-    ["concurrent-changes", (random) => operator.changeTwice(random)],
-    [
-      "resize",
-      (random) => {
-        const voters = pick(random, [1, 2, 3, 5]);
-        operator.perform("resize", random, [resizes(operator, random, voters)]);
-      },
-    ],
-  ];
+  const perform =
+    (kind: FaultKind, plan: (random: SeededRandom, victim: SimulatedNode) => readonly Step[]) =>
+    (random: SeededRandom, victim: SimulatedNode): void => {
+      if (operator.mayBegin) operator.perform(kind, random, plan(random, victim));
+    };
+  const mayGrow = (random: SeededRandom) => (chance(random, 0.6) ? grow(operator) : []);
+  const strikes: Readonly<Record<MembershipKind, Strike>> = {
+    "add-learner": perform("add-learner", () => [joins(operator.newMachine())]),
+    promote: perform("promote", () => grow(operator)),
+    "remove-follower": perform("remove-follower", (random) => {
+      const target = pickAny(random, followersOf(cluster));
+      return target === undefined ? [] : [...mayGrow(random), leaves(target)];
+    }),
+    "remove-leader": perform("remove-leader", (random) => [...mayGrow(random), leaderLeaves()]),
+    "replace-node": perform("replace-node", (_random, { id }) => {
+      const isMember = operator.members.some((member) => member.id === id);
+      return isMember ? [...grow(operator), leaves(id)] : [];
+    }),
+    "concurrent-changes": (random) => {
+      if (operator.mayBegin) operator.changeTwice(random);
+    },
+    resize: perform("resize", (random) => [resizes(operator, random, pick(random, SIZES))]),
+  };
+  return MEMBERSHIP_KINDS.map((kind) => [kind, strikes[kind]]);
 }
 
 class Operator {
   readonly #striking: Striking;
   /** Ids whose removal was asked for: they are never added again. */
   readonly #condemned = new Set<number>();
+  /** It was told for certain that it is not added. */
+  #spare: SimulatedNode | undefined;
   /** Removed machines that will be switched off. */
   readonly #leaving = new Set<SimulatedNode>();
 
@@ -88,16 +80,28 @@ class Operator {
     this.#striking = striking;
   }
 
+  /** Nobody replaces machines while one of them is being repaired: it may be the only copy. */
+  get mayBegin(): boolean {
+    return this.#striking.cluster.nodes.every(({ isHurt }) => !isHurt);
+  }
+
+  /** Of the leader, committed or not; nobody while there is no leader. */
+  get members(): readonly Member[] {
+    return this.#striking.cluster.leader?.process?.replica.raft.configuration.members ?? [];
+  }
+
   /** Undefined while there are too many. */
   newMachine(): SimulatedNode | undefined {
     const { cluster } = this.#striking;
+    const spare = this.#spare;
+    this.#spare = undefined;
+    if (spare !== undefined) return spare;
     return cluster.nodes.length < MACHINES_MAX ? cluster.join() : undefined;
   }
 
   perform(kind: FaultKind, random: SeededRandom, steps: readonly Step[]): void {
     const { cluster } = this.#striking;
-    // Nobody replaces machines while one of them is being repaired: it may be the only copy.
-    if (cluster.nodes.some(({ isHurt }) => isHurt)) return;
+    if (steps.length === 0) return;
     cluster.hasChanged = true;
     const untilMs = cluster.scheduler.nowMs + PATIENCE_MS;
     this.#attempt({ kind, random, steps, untilMs });
@@ -107,17 +111,17 @@ class Operator {
   changeTwice(random: SeededRandom): void {
     const { cluster } = this.#striking;
     const process = cluster.leader?.process;
-    const machine = this.newMachine();
+    const machine = process === undefined ? undefined : this.newMachine();
     if (process === undefined || machine === undefined) return;
     cluster.hasChanged = true;
     const target = pickAny(random, followersOf(cluster)) ?? machine.id;
-    this.#condemned.add(target);
     const outcomes: MembershipOutcome["kind"][] = [];
     process.clock.deliver(() => {
       const { replica } = process;
       let isFirstOpen = true;
-      replica.changeMembership(additionOf(machine), () => {
+      replica.changeMembership(additionOf(machine), ({ kind }) => {
         isFirstOpen = false;
+        if (kind === "refused") this.#spare ??= machine;
       });
       if (!isFirstOpen) return;
       replica.changeMembership({ kind: "remove", id: target }, (outcome) => {
@@ -213,9 +217,8 @@ function joins(machine: SimulatedNode | undefined): Step {
 }
 
 /** A learner becomes a voter; a new one, when there is none. */
-function grow(cluster: Cluster, operator: Operator): readonly Step[] {
-  const learners = cluster.leader?.process?.replica.raft.configuration.members;
-  const waiting = learners?.find(({ role }) => role === "learner");
+function grow(operator: Operator): readonly Step[] {
+  const waiting = operator.members.find(({ role }) => role === "learner");
   if (waiting !== undefined) return [rises(waiting.id)];
   const machine = operator.newMachine();
   return machine === undefined ? [] : [joins(machine), rises(machine.id)];
