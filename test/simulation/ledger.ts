@@ -241,6 +241,11 @@ export class Ledger {
     this.#snapshots.set(index, hash);
   }
 
+  /** Of an applied entry; undefined when nobody applied it yet. */
+  termAt(index: number): number | undefined {
+    return this.#lines[index - 1]?.entry.term;
+  }
+
   /** The chain checksum of an applied entry; undefined when nobody applied it yet. */
   checksumAt(index: number): number | undefined {
     return this.#lines[index - 1]?.checksum;

@@ -107,6 +107,16 @@ export class ConfigurationWatch {
       `committed is ${committedIndex}`);
   }
 
+  /**
+   * A leader changes members behind a commit of its own term only: before, majorities of different
+   * leaders' changes need not overlap (the erratum to thesis 4.1).
+   */
+  checkOwnTerm({ term, index }: Entry, committedTerm: number | undefined): void {
+    require(committedTerm === undefined || committedTerm === term, () =>
+      `leader ${this.#nodeId} changes members at ${index} in term ${term}, committed is term ` +
+      `${committedTerm}`);
+  }
+
   /** Only a voter stands, by the newest configuration or one that may be replaced by it. */
   checkStands(commitIndex: number): void {
     const inForce = this.#inLog.findLastIndex(({ index }) => index <= commitIndex);

@@ -448,19 +448,23 @@ export class SimulatedNode {
     const { message, term, from, to } = envelope;
     if (message.kind === "append-entries" || message.kind === "heartbeat") ledger.led(from, term);
     this.durable.checkPromise(envelope);
-    if (message.kind === "request-vote") this.#configurations.checkStands(this.#commitIndex);
+    if (message.kind === "request-vote") {
+      this.#configurations.checkStands(this.#process?.replica.raft.commitIndex ?? 0);
+    }
     trace.mix(1, from * 64 + to, term, message.kind.length);
     if (trace.keepsLines) trace.line(`send ${formatEnvelope(envelope)}`);
   }
 
-  get #commitIndex(): number {
-    return this.#process?.replica.raft.commitIndex ?? 0;
-  }
-
   /** A leader knows first that the configuration before this one is committed. */
   #appending(entries: readonly Entry[]): void {
-    if (entries.some(({ type }) => type === "conf-change")) {
-      this.#around.membership.committed(this.#commitIndex);
+    const change = entries.findLast(({ type }) => type === "conf-change");
+    const raft = change === undefined ? undefined : this.#process?.replica.raft;
+    if (change !== undefined && raft !== undefined) {
+      const { membership, ledger } = this.#around;
+      membership.committed(raft.commitIndex);
+      if (raft.role === "leader") {
+        this.#configurations.checkOwnTerm(change, ledger.termAt(raft.commitIndex));
+      }
     }
     this.#configurations.appending(entries);
   }
