@@ -6,8 +6,8 @@
  * - The cluster id keeps two clusters apart that were given each other's addresses by mistake.
  * - The caller names its incarnation, so that a wiped disk does not speak for the member it was,
  *   and the target (with the incarnation it knows), so that a re-used address is noticed.
- * - The caller says how new a configuration it knows, and where it can be reached: a member that was
- *   away does not know all who may lead by now (thesis 4.1).
+ * - The caller says how new a configuration it knows, and where it can be reached: a member that
+ *   was away does not know all who may lead by now (thesis 4.1).
  * - Each request carries a nonce that is taken once: a captured request can not be played again.
  */
 import type { IncomingHttpHeaders } from "node:http";

@@ -71,7 +71,7 @@ export class Cluster {
     return members.length === 0 ? this.#nodes : members;
   }
 
-  /** Members by the newest configuration of the leader, and all that could be while there is none. */
+  /** Members by the newest configuration of the leader; all that could be while there is none. */
   get members(): readonly SimulatedNode[] {
     const configuration = this.leader?.process?.replica.raft.configuration;
     if (configuration === undefined) return this.#nodes;

@@ -268,7 +268,7 @@ function resizes(operator: Operator, random: SeededRandom, wanted: number): Step
   };
 }
 
-/** A machine that runs can tell its incarnation; that of another the leader learns when they meet. */
+/** A machine that runs tells its incarnation; that of another the leader learns when they meet. */
 function additionOf({ id, process }: SimulatedNode): ConfChange {
   const incarnation = process?.storage.identity.incarnation ?? 0;
   const addresses = { peerAddress: `node${id}:1`, clientAddress: `node${id}:2` };

@@ -1,4 +1,4 @@
-/** Membership changes of whole replicas, one script each, with nothing else going wrong (thesis 4). */
+/** Membership changes of whole replicas (thesis 4), one script each; nothing else goes wrong. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ConfChange } from "../../raft/index.ts";
