@@ -60,6 +60,7 @@ export class LoopbackNode {
   readonly transport: HttpTransport;
   membership: (caller: Caller) => Membership = () => "member";
   isFresh = false;
+  configurationIndex = 0;
   #waiters: Waiter[] = [];
 
   constructor(id: number, incarnation = 100 + id, listenAddress = "127.0.0.1:0") {
@@ -71,7 +72,7 @@ export class LoopbackNode {
       snapshots: this.snapshots,
       membership: (caller) => this.membership(caller),
       isFresh: () => this.isFresh,
-      configurationIndex: () => 0,
+      configurationIndex: () => this.configurationIndex,
       notice: (notice) => this.#record({ kind: "notice", notice }),
       events: {
         message: (message) => this.#record({ kind: "message", message }),
