@@ -6,6 +6,7 @@ import type {
   Configuration,
   Entry,
   IndexedConfiguration,
+  RaftStatus,
   RestoredState,
   SnapshotMetadata,
 } from "../../raft/index.ts";
@@ -118,7 +119,10 @@ export class ConfigurationWatch {
   }
 
   /** Only a voter stands, by the newest configuration or one that may be replaced by it. */
-  checkStands(commitIndex: number): void {
+  checkStands(term: number, raft: RaftStatus | undefined): void {
+    // A request that waited for a flush into a later term is void.
+    if (raft === undefined || term < raft.term) return;
+    const { commitIndex } = raft;
     const inForce = this.#inLog.findLastIndex(({ index }) => index <= commitIndex);
     const possible = this.#inLog.slice(Math.max(0, inForce));
     const isVoter = possible.some(({ configuration }) =>

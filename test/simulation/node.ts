@@ -449,7 +449,7 @@ export class SimulatedNode {
     if (message.kind === "append-entries" || message.kind === "heartbeat") ledger.led(from, term);
     this.durable.checkPromise(envelope);
     if (message.kind === "request-vote") {
-      this.#configurations.checkStands(this.#process?.replica.raft.commitIndex ?? 0);
+      this.#configurations.checkStands(term, this.#process?.replica.raft);
     }
     trace.mix(1, from * 64 + to, term, message.kind.length);
     if (trace.keepsLines) trace.line(`send ${formatEnvelope(envelope)}`);
