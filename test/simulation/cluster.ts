@@ -78,6 +78,19 @@ export class Cluster {
     return this.#nodes.filter(({ id }) => configuration.members.some((member) => member.id === id));
   }
 
+  /** Each machine knows that exactly these machines are the voters. */
+  get isAtRest(): boolean {
+    return this.#nodes.every(({ process }) => {
+      const members = process?.replica.raft.configuration.members ?? [];
+      const voters = members.filter(({ role }) => role === "voter");
+      return (
+        members.length === this.#nodes.length &&
+        voters.length === members.length &&
+        members.every(({ id }) => this.membership.isMember(id))
+      );
+    });
+  }
+
   /** A new machine with an empty disk and a new id, which knows nobody and waits to be added. */
   join(): SimulatedNode {
     this.#newestId += 1;

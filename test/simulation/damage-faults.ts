@@ -12,6 +12,7 @@ import { damageHelically } from "./helical-damage.ts";
 import type { SimulatedNode } from "./node.ts";
 
 const DOWN_MS_MAX = 800;
+const VOTERS_MIN = 3;
 
 export function damageStrikes(striking: Striking): readonly (readonly [FaultKind, Strike])[] {
   const one = DAMAGE_KINDS.map((kind): readonly [FaultKind, Strike] => [
@@ -40,10 +41,12 @@ function helical({ cluster, later }: Striking): Strike {
 
 /**
  * All are whole and have a past: a cluster that never came to life has nothing to be repaired from.
- * Once machines came and went, a majority of those that run may not be one of the members.
+ * Once machines come and go, it must be at rest: each machine a voter, and three of them at least.
  */
-function isSafe({ nodes, hasChanged }: Cluster): boolean {
-  return !hasChanged && nodes.every(({ isHurt, durable }) => !isHurt && durable.lastIndex > 0);
+function isSafe(cluster: Cluster): boolean {
+  const { nodes, hasChanged } = cluster;
+  if (nodes.some(({ isHurt, durable }) => isHurt || durable.lastIndex === 0)) return false;
+  return !hasChanged || (nodes.length >= VOTERS_MIN && cluster.isAtRest);
 }
 
 function hurt(
@@ -54,6 +57,9 @@ function hurt(
 ): void {
   victim.crash(chance(random, 0.3) ? "nothing" : "everything");
   victim.drive.keepCopy();
-  if (victim.damage((drive) => damageDisk(kind, drive, random))) cluster.tally.count(kind);
+  if (victim.damage((drive) => damageDisk(kind, drive, random))) {
+    cluster.tally.count(kind);
+    if (cluster.hasChanged) cluster.tally.count("damaged between changes of members");
+  }
   later(between(random, 5, DOWN_MS_MAX), () => victim.start());
 }

@@ -80,7 +80,7 @@ class Operator {
     this.#striking = striking;
   }
 
-  /** Nobody replaces machines while one of them is being repaired: it may be the only copy. */
+  /** Nobody changes members while a disk is being repaired: another may be the only copy. */
   get mayBegin(): boolean {
     return this.#striking.cluster.nodes.every(({ isHurt }) => !isHurt);
   }
@@ -142,7 +142,7 @@ class Operator {
     const process = cluster.leader?.process;
     const again = (next: Operation): void =>
       later(between(random, 1, PAUSE_MS_MAX), () => this.#attempt(next));
-    if (process === undefined) {
+    if (process === undefined || !this.mayBegin) {
       again(operation);
       return;
     }

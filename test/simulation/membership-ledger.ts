@@ -70,8 +70,9 @@ export class ConfigurationWatch {
     this.#inLog = [{ index: 0, configuration: initial }];
   }
 
-  /** As far as its own log says, there is nobody else to ask. */
+  /** There is nobody else to ask; or there may be, and its damaged log can not tell who. */
   get isAlone(): boolean {
+    if (this.#initial.members.length === 0) return true;
     const voters = votersOf(this.#inLog.at(-1)?.configuration ?? this.#initial);
     return voters.every((id) => id === this.#nodeId);
   }
