@@ -12,6 +12,7 @@
  */
 export { assert, InvariantError, unreachable } from "./assert.ts";
 export { DEFAULT_RAFT_CONFIG, type RaftConfig, validateRaftConfig } from "./config.ts";
+export type { IndexedConfiguration } from "./configuration-history.ts";
 export type { TransferStarted } from "./leader.ts";
 export { entryBytes } from "./log.ts";
 export type { ConfChange } from "./membership.ts";

@@ -7,6 +7,7 @@
 import { assert } from "./assert.ts";
 import { countOwnVote, tickCandidate } from "./candidate.ts";
 import type { RaftConfig } from "./config.ts";
+import type { IndexedConfiguration } from "./configuration-history.ts";
 import { receive } from "./dispatch.ts";
 import { tickFollower } from "./follower.ts";
 import {
@@ -101,6 +102,16 @@ export class RaftNode {
   /** In force since it was appended, committed or not. */
   get configuration(): Configuration {
     return this.#state.configurations.current;
+  }
+
+  /** Where the configuration in force stands in the log; 0 for the initial one. */
+  get configurationIndex(): LogIndex {
+    return this.#state.configurations.currentIndex;
+  }
+
+  /** The newest one that no later leader can take back. */
+  get committedConfiguration(): IndexedConfiguration {
+    return this.#state.configurations.at(this.#state.log.commitIndex);
   }
 
   step(envelope: Envelope, now: MonotonicMs): void {

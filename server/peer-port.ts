@@ -33,15 +33,19 @@ export class PeerPort {
   readonly open = (events: TransportEvents, member: MembershipView): HttpTransport => {
     const { config, clock, random, log, identity, snapshots } = this.#parts;
     const { clusterId, nodeId: id, incarnation } = identity;
-    const peerAddress = formatHostPort(config.peerListen);
+    const listenAddress = formatHostPort(config.peerListen);
+    const own = config.members.find((candidate) => candidate.id === id);
+    const peerAddress = own?.peerAddress ?? listenAddress;
     const transport = new HttpTransport({
       self: { clusterId, id, incarnation, peerAddress },
+      listenAddress,
       clock,
       random,
       events,
       snapshots,
-      membership: (caller, from) => member.checkMember(caller, from),
+      membership: (caller) => member.checkMember(caller),
       isFresh: () => member.isFresh,
+      configurationIndex: () => member.configurationIndex,
       notice: (notice) => logNotice(log, notice),
     });
     this.#transport = transport;

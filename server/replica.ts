@@ -13,7 +13,7 @@
  * their persist sequence is durable.
  */
 import {
-  type Configuration,
+  type ConfChange,
   type Entry,
   type Envelope,
   type LogIndex,
@@ -22,28 +22,28 @@ import {
   RaftNode,
   type RaftStatus,
   type Ready,
-  type SoftState,
   type Timer,
   unreachable,
 } from "../raft/index.ts";
 import { entryChecksum, type ReceivedSnapshot } from "../storage/index.ts";
 import type { ReadOutcome, ReadRequest, WriteOutcome } from "./gateway.ts";
-import type { PeerMessage, Transport, TransportEvents } from "./peer/index.ts";
-import { Bootstrap, checkMember, mayVoteAtOnce } from "./replica/bootstrap.ts";
+import type { Caller, PeerMessage, Transport, TransportEvents } from "./peer/index.ts";
+import { Acquaintances } from "./replica/acquaintances.ts";
+import { Bootstrap, mayVoteAtOnce } from "./replica/bootstrap.ts";
 import { EntryChain } from "./replica/entry-chain.ts";
 import { LeaderDuties } from "./replica/leader-duties.ts";
 import { LENT_TERM, Lender } from "./replica/lender.ts";
+import { MembershipChanges, type MembershipOutcome } from "./replica/membership-changes.ts";
 import type { MembershipView, ReplicaOptions } from "./replica/options.ts";
 import { PersistQueue } from "./replica/persist-queue.ts";
 import { raftConfig } from "./replica/raft-config.ts";
 import { type Backlog, Requests } from "./replica/requests.ts";
+import { logRole } from "./replica/role-log.ts";
 import { Snapshotter } from "./replica/snapshotter.ts";
 import { cutAtPoints, type Divergence, type Standing, StateGuard } from "./replica/state-guard.ts";
 
 /** How long an outvoted leader tries to find a successor. */
 const HAND_OVER_ELECTION_TIMEOUTS = 2;
-const RECOVERED_TOGETHER =
-  "too many members are recovering for a majority: with all of them here, the best copy leads";
 /** How many passes of the event loop a turn may gather input for. */
 const GATHER_PASSES_MAX = 5;
 
@@ -59,13 +59,14 @@ export class Replica<Result> implements MembershipView {
   readonly #snapshotter: Snapshotter<Result>;
   readonly #duties: LeaderDuties<Result>;
   readonly #bootstrap: Bootstrap;
+  readonly #acquaintances: Acquaintances;
+  readonly #changes: MembershipChanges;
   readonly #lender: Lender<Result>;
   readonly #guard: StateGuard;
   readonly #timer: Timer;
   readonly #startedAtMs: number;
   #appliedIndex: LogIndex;
   #appliedChecksum: number;
-  #membersSent: Configuration | undefined;
   #turnAsked = false;
   /** Counts whatever asked for a turn. */
   #inputs = 0;
@@ -123,8 +124,19 @@ export class Replica<Result> implements MembershipView {
       standingChanged: () => this.#requests.standingChanged(this.#guard.standing),
       fence: (divergence) => this.#fence(divergence),
     });
+    this.#acquaintances = new Acquaintances(node, () => this.#askTurn());
+    this.#changes = new MembershipChanges({
+      node,
+      timeoutMs: timing.requestTimeoutMs,
+      leader: () => this.leader,
+      refusal: () => {
+        if (this.isStopping) return "stopping";
+        if (!this.#trustsState) return "distrusted";
+        return node.role === "leader" && !storage.hasRoom(0) ? "disk-full" : undefined;
+      },
+    });
     this.#transport = options.openTransport(this.#transportEvents(), this);
-    this.#sendMembers();
+    this.#transport.setMembers(this.#acquaintances.members);
     this.#timer = clock.every(timing.tickMs, () => this.#tick());
   }
 
@@ -177,8 +189,12 @@ export class Replica<Result> implements MembershipView {
     return this.#guard.standing === "trusted";
   }
 
-  checkMember(id: number, incarnation: number): "member" | "unknown" | "wrong-incarnation" {
-    return checkMember(this.#node.configuration, id, incarnation);
+  get configurationIndex(): LogIndex {
+    return this.#node.configurationIndex;
+  }
+
+  checkMember(caller: Caller): "member" | "unknown" | "wrong-incarnation" {
+    return this.#acquaintances.check(caller);
   }
 
   /** Proposes a command here or hands it to the leader; `done` is called exactly once. */
@@ -193,6 +209,12 @@ export class Replica<Result> implements MembershipView {
   /** Grants a read of the state machine, at once where that is allowed. */
   read(request: ReadRequest, done: (outcome: ReadOutcome) => void): void {
     this.#requests.read(request, done);
+  }
+
+  /** Changes the membership by one step, on the leader alone; `done` is called exactly once. */
+  changeMembership(change: ConfChange, done: (outcome: MembershipOutcome) => void): void {
+    this.#changes.propose(change, this.#options.clock.now(), done);
+    this.#askTurn();
   }
 
   /** Stops taking writes, hands leadership over, ends what is under way and lets go of all. */
@@ -286,6 +308,7 @@ export class Replica<Result> implements MembershipView {
     const nowMs = this.#options.clock.now();
     this.#node.tick(nowMs);
     this.#requests.tick(nowMs);
+    this.#changes.expire(nowMs);
     this.#bootstrap.tick(nowMs);
     this.#duties.tick(nowMs, this.#appliedIndex);
     this.#guard.tick(nowMs, this.#appliedIndex);
@@ -322,6 +345,7 @@ export class Replica<Result> implements MembershipView {
     if (this.#phase === "closed") return;
     this.#requests.startTurn(this.#transport);
     while (this.#node.hasReady()) this.#handle(this.#node.ready());
+    if (this.#acquaintances.haveChanged) this.#transport.setMembers(this.#acquaintances.members);
     this.#requests.endTurn(this.#transport);
     if (this.#trustsState && this.#snapshotter.isDue()) {
       this.#snapshotter.take(this.#appliedIndex, this.#appliedChecksum);
@@ -330,12 +354,11 @@ export class Replica<Result> implements MembershipView {
 
   /** The fields of a Ready in the order in which they stand. */
   #handle(ready: Ready): void {
-    if (ready.softState !== undefined) this.#logRole(ready.softState);
+    if (ready.softState !== undefined) logRole(this.#options.log, this.#node, ready.softState);
     this.#chain.append(ready.entries);
     this.#send(ready.messages);
     if (ready.snapshot !== undefined) this.#install(ready.snapshot.index);
     this.#persist(ready);
-    if (this.#membersSent !== this.#node.configuration) this.#sendMembers();
     for (const entries of cutAtPoints(ready.committedEntries)) this.#apply(entries);
     this.#requests.readsReady(ready);
     if (ready.becameWhole) this.#becomeWhole();
@@ -396,6 +419,7 @@ export class Replica<Result> implements MembershipView {
         this.#appliedChecksum = metadata.entryChecksum;
         this.#node.snapshotInstalled(metadata);
         this.#requests.snapshotInstalled(metadata.index);
+        this.#changes.snapshotInstalled(metadata.index);
         this.#guard.restored();
         this.#askTurn();
       },
@@ -423,6 +447,7 @@ export class Replica<Result> implements MembershipView {
     this.#node.applied(last.index);
     this.#snapshotter.applied(entries);
     this.#requests.entriesApplied(entries, last.index);
+    this.#changes.applied(entries);
     this.#guard.applied(last.index, this.#options.clock.now());
   }
 
@@ -434,20 +459,6 @@ export class Replica<Result> implements MembershipView {
     const restore = machine.beginRestore();
     storage.readSnapshot((bytes) => restore.chunk(bytes));
     restore.end();
-  }
-
-  #logRole({ role, leaderId }: SoftState): void {
-    const leader = leaderId === 0 ? null : leaderId;
-    const { log } = this.#options;
-    log.info({ term: this.#node.term, role, leader }, describeRole(role, leaderId));
-    if (role !== "leader" || this.#node.status().election !== "all-voters") return;
-    // No majority held a log that is proven whole: what this one lacks is lost.
-    log.error({ term: this.#node.term, lastIndex: this.#node.lastIndex }, RECOVERED_TOGETHER);
-  }
-
-  #sendMembers(): void {
-    this.#membersSent = this.#node.configuration;
-    this.#transport.setMembers(this.#membersSent.members);
   }
 
   /** From this moment on nothing of this replica reaches anybody. */
@@ -462,13 +473,7 @@ export class Replica<Result> implements MembershipView {
     this.#phase = "closed";
     this.#timer.cancel();
     this.#requests.abandon(this.#guard.standing === "fenced" ? "fenced" : "stopping");
+    this.#changes.abandon();
     this.#transport.close(() => this.#options.storage.close(done));
   }
-}
-
-function describeRole(role: string, leaderId: number): string {
-  if (role === "leader") return "won the election: leading";
-  if (role === "candidate") return "standing for election";
-  if (role === "pre-candidate") return "heard no leader: asking who would vote";
-  return leaderId === 0 ? "following nobody" : `following node ${leaderId}`;
 }

@@ -9,19 +9,22 @@ import {
   readAnswer,
   readHandshake,
 } from "./handshake.ts";
+import type { Caller } from "./transport.ts";
 
-const SELF = { id: 2, incarnation: 202, clusterId: "a cluster ü" };
+const SELF = { id: 2, incarnation: 202, clusterId: "a cluster ü", peerAddress: "second:7002" };
 const CALL: Handshake = {
   clusterId: SELF.clusterId,
   from: 1,
   fromIncarnation: 101,
+  fromAddress: "first:7001",
+  configurationIndex: 7,
   fresh: true,
   to: 2,
   toIncarnation: 202,
   nonce: "0123456789abcdef",
 };
 
-function membership(id: number, incarnation: number): Membership {
+function membership({ id, incarnation }: Caller): Membership {
   if (id !== 1) return "unknown";
   return incarnation === 101 ? "member" : "wrong-incarnation";
 }

@@ -6,12 +6,14 @@
  * - The cluster id keeps two clusters apart that were given each other's addresses by mistake.
  * - The caller names its incarnation, so that a wiped disk does not speak for the member it was,
  *   and the target (with the incarnation it knows), so that a re-used address is noticed.
+ * - The caller says how new a configuration it knows, and where it can be reached: a member that
+ *   was away does not know all who may lead by now (thesis 4.1).
  * - Each request carries a nonce that is taken once: a captured request can not be played again.
  */
 import type { IncomingHttpHeaders } from "node:http";
 import * as z from "zod";
 import { FRAME_FORMAT_VERSION } from "./frame.ts";
-import type { PeerInfo } from "./transport.ts";
+import type { Caller, PeerInfo } from "./transport.ts";
 
 /** What a connection is for, so that large appends never block a heartbeat. */
 export type ChannelName = "control" | "entries";
@@ -22,6 +24,9 @@ export interface Handshake {
   readonly clusterId: string;
   readonly from: number;
   readonly fromIncarnation: number;
+  readonly fromAddress: string;
+  /** Where the newest configuration the caller knows stands in the log. */
+  readonly configurationIndex: number;
   /** The caller's log is empty and its term 0. */
   readonly fresh: boolean;
   readonly to: number;
@@ -35,6 +40,8 @@ export interface LocalPeer {
   readonly id: number;
   readonly incarnation: number;
   readonly clusterId: string;
+  /** Where other members reach it. */
+  readonly peerAddress: string;
 }
 
 /** What the replica's configuration says about a caller. */
@@ -57,6 +64,8 @@ const HEADER = {
   cluster: "x-raft-cluster",
   from: "x-raft-from",
   fromIncarnation: "x-raft-from-incarnation",
+  fromAddress: "x-raft-from-address",
+  configuration: "x-raft-configuration",
   fresh: "x-raft-fresh",
   to: "x-raft-to",
   toIncarnation: "x-raft-to-incarnation",
@@ -71,11 +80,16 @@ const unsigned = z
 const flag = z.enum(["true", "false"]).transform((text) => text === "true");
 const version = z.literal(String(FRAME_FORMAT_VERSION));
 
+/** The longest host name, and a port. */
+const ADDRESS_CHARACTERS_MAX = 260;
+
 const requestSchema = z.object({
   [HEADER.version]: version,
   [HEADER.cluster]: z.string().min(1).max(1024),
   [HEADER.from]: unsigned,
   [HEADER.fromIncarnation]: unsigned,
+  [HEADER.fromAddress]: z.string().min(1).max(ADDRESS_CHARACTERS_MAX),
+  [HEADER.configuration]: unsigned,
   [HEADER.fresh]: flag,
   [HEADER.to]: unsigned,
   [HEADER.toIncarnation]: unsigned,
@@ -95,6 +109,8 @@ export function handshakeHeaders(handshake: Handshake): Record<string, string> {
     [HEADER.cluster]: encodeURIComponent(handshake.clusterId),
     [HEADER.from]: String(handshake.from),
     [HEADER.fromIncarnation]: String(handshake.fromIncarnation),
+    [HEADER.fromAddress]: handshake.fromAddress,
+    [HEADER.configuration]: String(handshake.configurationIndex),
     [HEADER.fresh]: String(handshake.fresh),
     [HEADER.to]: String(handshake.to),
     [HEADER.toIncarnation]: String(handshake.toIncarnation),
@@ -131,6 +147,8 @@ export function readHandshake(headers: IncomingHttpHeaders): Handshake | undefin
     clusterId,
     from: parsed.data[HEADER.from],
     fromIncarnation: parsed.data[HEADER.fromIncarnation],
+    fromAddress: parsed.data[HEADER.fromAddress],
+    configurationIndex: parsed.data[HEADER.configuration],
     fresh: parsed.data[HEADER.fresh],
     to: parsed.data[HEADER.to],
     toIncarnation: parsed.data[HEADER.toIncarnation],
@@ -138,13 +156,18 @@ export function readHandshake(headers: IncomingHttpHeaders): Handshake | undefin
   };
 }
 
+export function callerOf(handshake: Handshake): Caller {
+  const { from: id, fromIncarnation: incarnation, configurationIndex } = handshake;
+  return { id, incarnation, peerAddress: handshake.fromAddress, configurationIndex };
+}
+
 /** The gate of one process. It remembers which nonces were used. */
 export class HandshakeGate {
   readonly #self: LocalPeer;
-  readonly #membership: (id: number, incarnation: number) => Membership;
+  readonly #membership: (caller: Caller) => Membership;
   readonly #nonces = new Map<number, NonceWindow>();
 
-  constructor(self: LocalPeer, membership: (id: number, incarnation: number) => Membership) {
+  constructor(self: LocalPeer, membership: (caller: Caller) => Membership) {
     this.#self = self;
     this.#membership = membership;
   }
@@ -153,11 +176,11 @@ export class HandshakeGate {
     const handshake = readHandshake(headers);
     if (handshake === undefined || handshake.from === 0) return refused(400, "BAD_HANDSHAKE");
     if (handshake.clusterId !== this.#self.clusterId) return refused(403, "WRONG_CLUSTER");
-    const { from, fromIncarnation, to, toIncarnation } = handshake;
+    const { from, to, toIncarnation } = handshake;
     const isTarget =
       to === this.#self.id && (toIncarnation === 0 || toIncarnation === this.#self.incarnation);
     if (!isTarget || from === to) return refused(403, "WRONG_TARGET");
-    const membership = this.#membership(from, fromIncarnation);
+    const membership = this.#membership(callerOf(handshake));
     if (membership === "unknown") return refused(403, "UNKNOWN_MEMBER");
     if (membership === "wrong-incarnation") return refused(403, "WRONG_INCARNATION");
     if (!this.#windowOf(from).take(handshake.nonce)) return refused(403, "REPLAYED");

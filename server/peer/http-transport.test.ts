@@ -10,6 +10,7 @@ import {
   LoopbackNode,
   memberAt,
 } from "./testing/loopback.ts";
+import type { Caller } from "./transport.ts";
 
 const open: { close(): Promise<void> }[] = [];
 const TIMEOUT = { timeout: 10_000 };
@@ -259,6 +260,30 @@ test(
     first.forget();
     first.transport.setMembers([first.member]);
     assert.deepEqual(first.events, [{ kind: "down", id: 2 }]);
+  },
+);
+
+test(
+  "a caller is judged by what it says of itself, again whenever members change",
+  TIMEOUT,
+  async () => {
+    const first = await single(1);
+    const second = await single(2);
+    first.configurationIndex = 31;
+    const callers: Caller[] = [];
+    second.membership = (caller) => {
+      callers.push(caller);
+      return "member";
+    };
+    first.transport.setMembers([first.member, second.member]);
+    await first.untilUp(2);
+    const guest = { id: 1, incarnation: 101, peerAddress: "127.0.0.1:0", configurationIndex: 31 };
+    assert.deepEqual(callers[0], guest);
+    callers.length = 0;
+    // What it knows by now does not count: the connection stands for what it said.
+    first.configurationIndex = 40;
+    second.transport.setMembers([second.member]);
+    assert.deepEqual(callers[0], guest);
   },
 );
 

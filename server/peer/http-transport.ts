@@ -13,7 +13,13 @@ import type { Socket } from "node:net";
 import type { Clock, Envelope, Member, Random, Timer } from "../../raft/index.ts";
 import type { SnapshotSource } from "../../storage/index.ts";
 import type { HostPort } from "./address.ts";
-import { type ChannelName, HandshakeGate, type LocalPeer, type Membership } from "./handshake.ts";
+import {
+  type ChannelName,
+  callerOf,
+  HandshakeGate,
+  type LocalPeer,
+  type Membership,
+} from "./handshake.ts";
 import { InboundStream } from "./inbound-stream.ts";
 import { OUTBOX_BYTES_MAX } from "./messages-body.ts";
 import { createPeerApp, type UpgradeSlot } from "./peer-app.ts";
@@ -24,7 +30,7 @@ import { PeerCaller } from "./peer-request.ts";
 import { PeerServer } from "./peer-server.ts";
 import { HostResolver } from "./resolve-host.ts";
 import { SnapshotReceiver, type SnapshotStore } from "./snapshot-receiver.ts";
-import type { Transport, TransportEvents } from "./transport.ts";
+import type { Caller, Transport, TransportEvents } from "./transport.ts";
 
 const TICK_MS = 1_000;
 
@@ -42,7 +48,7 @@ export type TransportNotice =
   | { readonly kind: "protocol-error"; readonly id: number; readonly reason: string };
 
 export interface HttpTransportOptions {
-  readonly self: LocalPeer & { readonly peerAddress: string };
+  readonly self: LocalPeer;
   /** Where to listen, when it is not `self.peerAddress`. */
   readonly listenAddress?: string | undefined;
   readonly clock: Clock;
@@ -50,9 +56,11 @@ export interface HttpTransportOptions {
   readonly events: TransportEvents;
   readonly snapshots: SnapshotStore;
   /** What the newest configuration says about a caller. */
-  membership(id: number, incarnation: number): Membership;
+  membership(caller: Caller): Membership;
   /** This node's log is empty. */
   isFresh(): boolean;
+  /** Where the newest configuration this node knows stands in the log. */
+  configurationIndex(): number;
   notice(notice: TransportNotice): void;
   /** Bytes that may wait per channel; for small machines and tests. */
   readonly outboxBytesMax?: number | undefined;
@@ -84,7 +92,7 @@ export class HttpTransport implements Transport {
     this.#options = options;
     this.#resolver = new HostResolver(clock);
     this.#context = {
-      caller: new PeerCaller(self, options.isFresh, this.#resolver.lookup),
+      caller: new PeerCaller(self, options, this.#resolver.lookup),
       clock,
       random,
       outboxBytesMax: options.outboxBytesMax ?? OUTBOX_BYTES_MAX,
@@ -145,8 +153,7 @@ export class HttpTransport implements Transport {
       else link.setMember(member);
     }
     for (const stream of this.#inbound) {
-      const { from, fromIncarnation } = stream.handshake;
-      if (this.#options.membership(from, fromIncarnation) !== "member") stream.close();
+      if (this.#options.membership(callerOf(stream.handshake)) !== "member") stream.close();
     }
   }
 

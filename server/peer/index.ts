@@ -20,4 +20,4 @@ export type {
   StateVerdict,
 } from "./peer-message.ts";
 export type { SnapshotStore } from "./snapshot-receiver.ts";
-export type { PeerInfo, Transport, TransportEvents } from "./transport.ts";
+export type { Caller, PeerInfo, Transport, TransportEvents } from "./transport.ts";

@@ -11,6 +11,8 @@ const CALL: Handshake = {
   clusterId: "loopback",
   from: 1,
   fromIncarnation: 101,
+  fromAddress: "first:7001",
+  configurationIndex: 0,
   fresh: false,
   to: 2,
   toIncarnation: 102,
@@ -106,7 +108,7 @@ test("a handshake that does not fit is refused on every route", TIMEOUT, async (
     [{ fromIncarnation: 7 }, "403 WRONG_INCARNATION"],
     [{ nonce: "?" }, "400 BAD_HANDSHAKE"],
   ];
-  node.membership = (id, incarnation) => {
+  node.membership = ({ id, incarnation }) => {
     if (id !== 1) return "unknown";
     return incarnation === 101 ? "member" : "wrong-incarnation";
   };

@@ -20,14 +20,20 @@ export interface PeerCall {
   readonly agent: Agent | false;
 }
 
+/** What changes about a caller, asked for each call. */
+export interface CallerState {
+  isFresh(): boolean;
+  configurationIndex(): number;
+}
+
 export class PeerCaller {
   readonly #self: LocalPeer;
-  readonly #isFresh: () => boolean;
+  readonly #state: CallerState;
   readonly #lookup: LookupFunction;
 
-  constructor(self: LocalPeer, isFresh: () => boolean, lookup: LookupFunction) {
+  constructor(self: LocalPeer, state: CallerState, lookup: LookupFunction) {
     this.#self = self;
-    this.#isFresh = isFresh;
+    this.#state = state;
     this.#lookup = lookup;
   }
 
@@ -39,7 +45,9 @@ export class PeerCaller {
       clusterId: this.#self.clusterId,
       from: this.#self.id,
       fromIncarnation: this.#self.incarnation,
-      fresh: this.#isFresh(),
+      fromAddress: this.#self.peerAddress,
+      configurationIndex: this.#state.configurationIndex(),
+      fresh: this.#state.isFresh(),
       to: member.id,
       toIncarnation: member.incarnation,
       nonce: randomUUID(),

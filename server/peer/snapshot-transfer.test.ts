@@ -120,7 +120,14 @@ function framed(message: Envelope): Buffer {
 
 function posted(to: LoopbackNode, body: Buffer): Promise<number | undefined> {
   nonce += 1;
-  const self = { clusterId: "loopback", from: 1, fromIncarnation: 101, fresh: false };
+  const self = {
+    clusterId: "loopback",
+    from: 1,
+    fromIncarnation: 101,
+    fromAddress: "first:7001",
+    configurationIndex: 0,
+    fresh: false,
+  };
   const headers = handshakeHeaders({ ...self, to: 2, toIncarnation: 0, nonce: `nonce-${nonce}` });
   return new Promise((resolve, reject) => {
     const call = { port: to.port, method: "POST", path: "/raft/snapshot", headers };

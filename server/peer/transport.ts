@@ -15,6 +15,15 @@ export interface PeerInfo {
   readonly fresh: boolean;
 }
 
+/** What a caller says of itself in its handshake. */
+export interface Caller {
+  readonly id: number;
+  readonly incarnation: number;
+  readonly peerAddress: string;
+  /** Where the newest configuration it knows stands in the log; 0 for none but the first. */
+  readonly configurationIndex: number;
+}
+
 /** What the transport tells the loop; each call is one event for the inbox. */
 export interface TransportEvents<Result = KvResult> {
   message(message: PeerMessage<Result>): void;

@@ -2,7 +2,7 @@
 import type { Clock, Configuration, Random, StateMachine } from "../../raft/index.ts";
 import type { Storage } from "../../storage/index.ts";
 import type { StateHash } from "../kv/index.ts";
-import type { Transport, TransportEvents } from "../peer/index.ts";
+import type { Caller, Transport, TransportEvents } from "../peer/index.ts";
 import type { Divergence } from "./state-guard.ts";
 
 /** A state machine that counts its changes, and can be compared with those of other members. */
@@ -46,7 +46,9 @@ export interface SnapshotPolicy {
 export interface MembershipView {
   /** The log is empty: this node has no past. */
   readonly isFresh: boolean;
-  checkMember(id: number, incarnation: number): "member" | "unknown" | "wrong-incarnation";
+  /** For the calls it makes itself. */
+  readonly configurationIndex: number;
+  checkMember(caller: Caller): "member" | "unknown" | "wrong-incarnation";
 }
 
 export interface ReplicaOptions<Result> {

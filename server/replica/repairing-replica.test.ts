@@ -128,9 +128,11 @@ test("it has a past, gives no vote, and refuses forwarded writes at once", () =>
 
 test("members are those of the newest configuration on disk", () => {
   const { replica } = open();
-  assert.equal(replica.checkMember(2, 72), "member");
-  assert.equal(replica.checkMember(2, 99), "wrong-incarnation");
-  assert.equal(replica.checkMember(4, 74), "unknown");
+  const check = (id: number, incarnation: number) =>
+    replica.checkMember({ id, incarnation, peerAddress: "", configurationIndex: 0 });
+  assert.equal(check(2, 72), "member");
+  assert.equal(check(2, 99), "wrong-incarnation");
+  assert.equal(check(4, 74), "unknown");
 });
 
 test("the result comes once the network is let go of, and whoever closes is told too", () => {

@@ -7,6 +7,7 @@
 import { type Clock, type Configuration, NO_NODE, type NodeId } from "../../raft/index.ts";
 import type { DamageSurvey, Rebuild, ReceivedSnapshot } from "../../storage/index.ts";
 import type {
+  Caller,
   Forward,
   PeerMessage,
   RepairRequest,
@@ -37,6 +38,8 @@ export interface RepairingOptions<Result> {
 export class RepairingReplica<Result> implements MembershipView {
   /** A node with a damaged past has a past. */
   readonly isFresh = false;
+  /** It may not show a configuration that a repair may take back. */
+  readonly configurationIndex = 0;
   readonly configuration: Configuration;
   readonly #options: RepairingOptions<Result>;
   readonly #self: NodeId;
@@ -78,7 +81,7 @@ export class RepairingReplica<Result> implements MembershipView {
     return this.#session.progress;
   }
 
-  checkMember(id: number, incarnation: number): "member" | "unknown" | "wrong-incarnation" {
+  checkMember({ id, incarnation }: Caller): "member" | "unknown" | "wrong-incarnation" {
     return checkMember(this.configuration, id, incarnation);
   }
 

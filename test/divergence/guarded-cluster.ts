@@ -128,6 +128,8 @@ export class GuardedNode {
           onSend: () => {},
           isOpen: true,
           links: new Set(),
+          members: new Set(),
+          refusedBy: new Set(),
         };
         ports.push(port);
         return new SimulatedTransport(network, port);

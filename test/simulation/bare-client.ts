@@ -448,10 +448,10 @@ export class BareClient implements Client {
 
   /** Where it went well before; after a failure anywhere. */
   #chooseNode(tries: number): SimulatedNode {
-    const { nodes } = this.#cluster;
+    const { endpoints } = this.#cluster;
     const last = this.#lastNode;
     if (last !== undefined && tries === 1 && chance(this.#random, 0.5)) return last;
-    const node = pickAny(this.#random, nodes);
+    const node = pickAny(this.#random, endpoints);
     require(node !== undefined, () => "a cluster has nodes");
     return node;
   }

@@ -7,6 +7,7 @@ import type { ReadOutcome, ReadRequest, WriteOutcome } from "../../server/gatewa
 import { HistoryRecorder } from "../linearizability/index.ts";
 import { between, fork } from "./chance.ts";
 import { Ledger } from "./ledger.ts";
+import { MembershipLedger } from "./membership-ledger.ts";
 import { type NodeSettings, type NodeSurroundings, type Process, SimulatedNode } from "./node.ts";
 import { Scheduler } from "./scheduler.ts";
 import type { Shape } from "./shape.ts";
@@ -29,7 +30,11 @@ export class Cluster {
   readonly network: SimulatedNetwork;
   /** What clients asked and were told, for the checker. */
   readonly history = new HistoryRecorder(() => this.scheduler.nowMs);
-  readonly nodes: readonly SimulatedNode[];
+  readonly membership: MembershipLedger;
+  /** Somebody has begun to change the members. */
+  hasChanged = false;
+  readonly #nodes: SimulatedNode[];
+  #newestId: number;
   readonly #random;
   /** Requests under way, by the process that owes an answer: called when it can not answer. */
   readonly #owed = new Map<Process, Set<() => void>>();
@@ -45,11 +50,64 @@ export class Cluster {
     this.network = new SimulatedNetwork(this.scheduler, fork(seed, "network"), this.tally, wire);
     const ids = Array.from({ length: shape.nodes }, (_, at) => at + 1);
     const settings = settingsOf(shape, ids);
-    this.nodes = ids.map((id) => this.#node(id, settings));
+    this.membership = new MembershipLedger(settings.initialConfiguration);
+    this.#newestId = shape.nodes;
+    this.#nodes = ids.map((id) => this.#node(id, settings));
     for (const node of this.nodes) {
       this.scheduler.after(between(this.#random, 0, 50), () => node.start());
     }
     this.#observe();
+  }
+
+  /** Machines that are switched on, or will be again. */
+  get nodes(): readonly SimulatedNode[] {
+    return this.#nodes;
+  }
+
+  /** Where clients are sent: not to machines that wait to be added, nor to removed ones. */
+  get endpoints(): readonly SimulatedNode[] {
+    if (!this.hasChanged) return this.#nodes;
+    const members = this.#nodes.filter(({ id }) => this.membership.isMember(id));
+    return members.length === 0 ? this.#nodes : members;
+  }
+
+  /** Members by the newest configuration of the leader; all that could be while there is none. */
+  get members(): readonly SimulatedNode[] {
+    const configuration = this.leader?.process?.replica.raft.configuration;
+    if (configuration === undefined) return this.#nodes;
+    return this.#nodes.filter(({ id }) => configuration.members.some((member) => member.id === id));
+  }
+
+  /** Each machine knows that exactly these machines are the voters. */
+  get isAtRest(): boolean {
+    return this.#nodes.every(({ process }) => {
+      const members = process?.replica.raft.configuration.members ?? [];
+      const voters = members.filter(({ role }) => role === "voter");
+      return (
+        members.length === this.#nodes.length &&
+        voters.length === members.length &&
+        members.every(({ id }) => this.membership.isMember(id))
+      );
+    });
+  }
+
+  /** A new machine with an empty disk and a new id, which knows nobody and waits to be added. */
+  join(): SimulatedNode {
+    this.#newestId += 1;
+    const node = this.#node(this.#newestId, settingsOf(this.shape, []));
+    this.#nodes.push(node);
+    this.hasChanged = true;
+    this.trace.note(`node ${node.id} is new`);
+    node.start();
+    return node;
+  }
+
+  retire(node: SimulatedNode): void {
+    require(this.membership.isRemoved(node.id), () => `node ${node.id} is still a member`);
+    const at = this.#nodes.indexOf(node);
+    if (at < 0) return;
+    node.retire();
+    this.#nodes.splice(at, 1);
   }
 
   get leader(): SimulatedNode | undefined {
@@ -135,8 +193,8 @@ export class Cluster {
   }
 
   #node(id: number, settings: NodeSettings): SimulatedNode {
-    const { scheduler, network, ledger, trace, tally } = this;
-    const around: NodeSurroundings = { scheduler, network, ledger, trace, tally };
+    const { scheduler, network, ledger, membership, trace, tally } = this;
+    const around: NodeSurroundings = { scheduler, network, ledger, membership, trace, tally };
     return new SimulatedNode(
       id,
       settings,

@@ -5,18 +5,20 @@
  */
 import type { SeededRandom } from "../../raft/index.ts";
 import { between, chance } from "./chance.ts";
+import type { Cluster } from "./cluster.ts";
 import { DAMAGE_KINDS, type DamageKind, damageDisk } from "./disk-damage.ts";
 import type { FaultKind, Strike, Striking } from "./faults.ts";
 import { damageHelically } from "./helical-damage.ts";
 import type { SimulatedNode } from "./node.ts";
 
 const DOWN_MS_MAX = 800;
+const VOTERS_MIN = 3;
 
 export function damageStrikes(striking: Striking): readonly (readonly [FaultKind, Strike])[] {
   const one = DAMAGE_KINDS.map((kind): readonly [FaultKind, Strike] => [
     kind,
     (random, victim) => {
-      if (!striking.cluster.nodes.every(isSafe)) return;
+      if (!isSafe(striking.cluster)) return;
       hurt(striking, random, victim, kind);
     },
   ]);
@@ -27,7 +29,7 @@ export function damageStrikes(striking: Striking): readonly (readonly [FaultKind
 function helical({ cluster, later }: Striking): Strike {
   return (random) => {
     const { nodes, tally } = cluster;
-    if (nodes.length === 1 || !nodes.every(isSafe)) return;
+    if (nodes.length === 1 || !isSafe(cluster)) return;
     for (const node of nodes) node.crash("everything");
     for (const [place, node] of nodes.entries()) {
       node.damage((drive) => damageHelically(drive, place, nodes.length, random));
@@ -37,9 +39,14 @@ function helical({ cluster, later }: Striking): Strike {
   };
 }
 
-/** Whole, and with a past: a cluster that never came to life has nothing to be repaired from. */
-function isSafe({ isHurt, durable }: SimulatedNode): boolean {
-  return !isHurt && durable.lastIndex > 0;
+/**
+ * All are whole and have a past: a cluster that never came to life has nothing to be repaired from.
+ * Once machines come and go, it must be at rest: each machine a voter, and three of them at least.
+ */
+function isSafe(cluster: Cluster): boolean {
+  const { nodes, hasChanged } = cluster;
+  if (nodes.some(({ isHurt, durable }) => isHurt || durable.lastIndex === 0)) return false;
+  return !hasChanged || (nodes.length >= VOTERS_MIN && cluster.isAtRest);
 }
 
 function hurt(
@@ -50,6 +57,9 @@ function hurt(
 ): void {
   victim.crash(chance(random, 0.3) ? "nothing" : "everything");
   victim.drive.keepCopy();
-  if (victim.damage((drive) => damageDisk(kind, drive, random))) cluster.tally.count(kind);
+  if (victim.damage((drive) => damageDisk(kind, drive, random))) {
+    cluster.tally.count(kind);
+    if (cluster.hasChanged) cluster.tally.count("damaged between changes of members");
+  }
   later(between(random, 5, DOWN_MS_MAX), () => victim.start());
 }

@@ -11,6 +11,7 @@ import type { Cluster } from "./cluster.ts";
 import { damageStrikes } from "./damage-faults.ts";
 import { DAMAGE_KINDS } from "./disk-damage.ts";
 import { linkStrikes } from "./link-faults.ts";
+import { MEMBERSHIP_KINDS, membershipStrikes } from "./membership-faults.ts";
 import type { SimulatedNode } from "./node.ts";
 import { nodeStrikes } from "./node-faults.ts";
 import { ELECTION_TIMEOUT_MS, LEASE_DRIFT_BOUND, type Shape } from "./shape.ts";
@@ -47,6 +48,14 @@ export const FAULT_KINDS = [
   "misdirected-write",
   "read-error",
   "helical",
+  // The newest stand last: a seed goes on drawing the others as before.
+  "add-learner",
+  "promote",
+  "remove-follower",
+  "remove-leader",
+  "replace-node",
+  "concurrent-changes",
+  "resize",
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -71,6 +80,10 @@ export const FAULT_EFFECTS = [
   "repaired: exact",
   "repaired: recovering",
   "whole again",
+  "call refused",
+  "a removed node is back",
+  "promote refused: not-caught-up",
+  "remove refused: change-pending",
 ] as const;
 
 /** Harm done to one node, now. */
@@ -87,7 +100,11 @@ export interface Striking {
 }
 
 /** They do not always find something to harm. */
-const COUNTS_ITSELF: ReadonlySet<FaultKind> = new Set([...DAMAGE_KINDS, "helical"]);
+const COUNTS_ITSELF: ReadonlySet<FaultKind> = new Set([
+  ...DAMAGE_KINDS,
+  "helical",
+  ...MEMBERSHIP_KINDS,
+]);
 const FAULT_CHANCE = 0.15;
 const DAY_MS = 86_400_000;
 const TEN_YEARS_MS = 3650 * DAY_MS;
@@ -136,6 +153,7 @@ export class Faults {
       ...linkStrikes(striking),
       ...nodeStrikes(striking),
       ...damageStrikes(striking),
+      ...membershipStrikes(striking),
     ]);
     for (const kind of kinds) {
       if (isAllowed(kind, cluster.shape)) this.#install(kind, fork(cluster.seed, `fault ${kind}`));

@@ -317,6 +317,11 @@ export class Ledger {
     return bytes;
   }
 
+  /** Of an applied entry; undefined when nobody applied it yet. */
+  termAt(index: number): number | undefined {
+    return this.#lines[index - 1]?.entry.term;
+  }
+
   /** The chain checksum of an applied entry; undefined when nobody applied it yet. */
   checksumAt(index: number): number | undefined {
     return this.#lines[index - 1]?.checksum;

@@ -17,13 +17,13 @@ export function linkStrikes(striking: Striking): readonly (readonly [FaultKind, 
 }
 
 function partition(striking: Striking): Strike {
-  const ids = striking.cluster.nodes.map(({ id }) => id);
   return (random, victim) => {
+    const ids = striking.cluster.nodes.map(({ id }) => id);
     const kind = pick(random, ["halves", "isolate", "ring", "bridge"]);
     const isAlone = (id: number) => (kind === "isolate" ? id === victim.id : chance(random, 0.5));
     const side = new Set(ids.filter(isAlone));
     const isCut = (one: number, other: number): boolean => {
-      const distance = Math.abs(one - other);
+      const distance = Math.abs(ids.indexOf(one) - ids.indexOf(other));
       // Each sees a majority, and no two see the same one.
       if (kind === "ring") return distance > 1 && distance < ids.length - 1;
       if (kind === "bridge" && (one === victim.id || other === victim.id)) return false;

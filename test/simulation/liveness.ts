@@ -79,10 +79,10 @@ function whoIsDown({ nodes }: Cluster): string | undefined {
 }
 
 function whatDiffers(cluster: Cluster): string | undefined {
-  const { leader, nodes } = cluster;
+  const { leader, members } = cluster;
   if (leader === undefined) return "no leader";
   const lastIndex = leader.process?.replica.raft.lastIndex ?? 0;
-  for (const { id, process } of nodes) {
+  for (const { id, process } of members) {
     if (process === undefined) return `node ${id} is down`;
     if (process.storage.isRecovering) return `node ${id} is still recovering`;
     const { appliedIndex } = process.machine;
@@ -96,7 +96,7 @@ function whatDiffers(cluster: Cluster): string | undefined {
 function agree(cluster: Cluster): void {
   for (const node of cluster.nodes) node.observe();
   const expected = hashOf(cluster.ledger.replay());
-  for (const { id, process } of cluster.nodes) {
+  for (const { id, process } of cluster.members) {
     if (process === undefined) continue;
     const hash = process.machine.snapshotHash();
     promised(

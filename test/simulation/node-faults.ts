@@ -123,7 +123,9 @@ function hangDisk({ cluster, bounded }: Striking): Strike {
     const { process } = victim;
     scheduler.after(durationMs - 1, () => {
       if (process === undefined || victim.process !== process || process.clock.isStalled) return;
-      const { role, term, stableIndex, lastIndex } = process.replica.raft;
+      const { role, term, stableIndex, lastIndex, configuration } = process.replica.raft;
+      // The only voter has nobody to give way to.
+      if (configuration.members.filter((member) => member.role === "voter").length === 1) return;
       promised(
         "not-live",
         role !== "leader" || stableIndex === lastIndex,

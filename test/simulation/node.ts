@@ -39,6 +39,7 @@ import type { CrashKeeps } from "../../storage/testing/simulated-disk.ts";
 import { Drive } from "./drive.ts";
 import { DurableLog } from "./durable-log.ts";
 import type { Ledger } from "./ledger.ts";
+import { ConfigurationWatch, type MembershipLedger } from "./membership-ledger.ts";
 import { ProcessDied } from "./mounted-drive.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { SimulatedClock } from "./simulated-clock.ts";
@@ -54,6 +55,7 @@ export interface NodeSurroundings {
   readonly scheduler: Scheduler;
   readonly network: SimulatedNetwork;
   readonly ledger: Ledger;
+  readonly membership: MembershipLedger;
   readonly trace: Trace;
   readonly tally: Tally;
 }
@@ -101,6 +103,7 @@ export class SimulatedNode {
   /** How wrong its wall clock is when a new process asks for it. */
   wallClockErrorMs = 0;
   readonly durable: DurableLog;
+  readonly #configurations: ConfigurationWatch;
   readonly #settings: NodeSettings;
   readonly #around: NodeSurroundings;
   readonly #random: SeededRandom;
@@ -111,6 +114,7 @@ export class SimulatedNode {
   #repair: Repair | undefined;
   /** Its disk was damaged, and no process since then was whole. */
   #isHurt = false;
+  #isRetired = false;
   #starts = 0;
   #glimpse: Glimpse = { term: 0, commitIndex: 0 };
 
@@ -129,6 +133,8 @@ export class SimulatedNode {
     this.#originMs = random.below(1_000_000);
     this.drive = new Drive(around.scheduler, random, settings.diskMsMax);
     this.durable = new DurableLog(id);
+    const { initialConfiguration } = settings;
+    this.#configurations = new ConfigurationWatch(id, initialConfiguration, around.membership);
   }
 
   get process(): Process | undefined {
@@ -159,7 +165,7 @@ export class SimulatedNode {
 
   /** Starts a process on what the disk holds. */
   start(): void {
-    if (this.#process !== undefined || this.#repair !== undefined) return;
+    if (this.#process !== undefined || this.#repair !== undefined || this.#isRetired) return;
     this.#starts += 1;
     const start = this.#starts;
     const { scheduler, trace } = this.#around;
@@ -176,6 +182,12 @@ export class SimulatedNode {
   crash(keeps: CrashKeeps): void {
     const clock = this.#clock;
     if (clock !== undefined) this.#end(clock, keeps);
+  }
+
+  /** The machine is switched off for good. */
+  retire(): void {
+    this.crash("everything");
+    this.#isRetired = true;
   }
 
   /** Of whatever runs. */
@@ -208,6 +220,7 @@ export class SimulatedNode {
     require(isOrdered && stableIndex <= lastIndex, () =>
       `node ${this.id}: applied ${appliedIndex}, commit ${commitIndex}, last ${lastIndex}`);
     this.#glimpse = { term, commitIndex };
+    this.#around.membership.committed(commitIndex);
     if (role === "leader") this.#around.ledger.led(this.id, term);
   }
 
@@ -286,6 +299,7 @@ export class SimulatedNode {
     const { ledger, network, trace } = this.#around;
     const { initialConfiguration, timing, snapshots, sessionLimits } = this.#settings;
     this.durable.recovered(storage.restored, storage.isRecovering);
+    this.#configurations.recovered(storage.restored);
     if (!storage.isRecovering) this.#isHurt = false;
     const machine = new WatchedMachine(
       this.id,
@@ -298,9 +312,13 @@ export class SimulatedNode {
       nodeId: this.id,
       log: this.durable,
       ledger,
+      onAppending: (entries) => this.#appending(entries),
       onDurable: () => trace.mix(2, this.id, this.durable.lastIndex, this.durable.term),
       onSaved: (index) => this.#snapshot("saved", index),
-      onInstalling: (index) => machine.restoring(index),
+      onInstalling: (metadata) => {
+        machine.restoring(metadata.index);
+        this.#configurations.installed(metadata);
+      },
       onInstalled: (index) => this.#snapshot("installed", index),
     });
     const opened: { port?: Port } = {};
@@ -348,9 +366,11 @@ export class SimulatedNode {
     receiveSnapshot: () => SnapshotSink,
   ): Port {
     const onSend = (envelope: Envelope): void => this.#sending(envelope);
-    const links = new Set<number>();
+    const nobody = { links: new Set<number>(), members: new Set<number>() };
+    const refusedBy = new Set<number>();
     const { id } = this;
-    return { id, incarnation, clock, events, member, receiveSnapshot, onSend, isOpen: true, links };
+    const port = { id, incarnation, clock, events, member, receiveSnapshot, onSend };
+    return { ...port, ...nobody, refusedBy, isOpen: true };
   }
 
   #guard(start: number, clock: SimulatedClock, run: () => void): void {
@@ -383,10 +403,9 @@ export class SimulatedNode {
       return true;
     }
     // Alone there is nobody to ask: it refuses to start, until somebody brings the disk back.
-    const isAlone = this.#settings.initialConfiguration.members.length === 1;
     if (
       this.#process === undefined &&
-      isAlone &&
+      this.#configurations.isAlone &&
       this.#isHurt &&
       error instanceof CorruptionError
     ) {
@@ -429,14 +448,32 @@ export class SimulatedNode {
     const { message, term, from, to } = envelope;
     if (message.kind === "append-entries" || message.kind === "heartbeat") ledger.led(from, term);
     this.durable.checkPromise(envelope);
+    if (message.kind === "request-vote") {
+      this.#configurations.checkStands(term, this.#process?.replica.raft);
+    }
     trace.mix(1, from * 64 + to, term, message.kind.length);
     if (trace.keepsLines) trace.line(`send ${formatEnvelope(envelope)}`);
+  }
+
+  /** A leader knows first that the configuration before this one is committed. */
+  #appending(entries: readonly Entry[]): void {
+    const change = entries.findLast(({ type }) => type === "conf-change");
+    const raft = change === undefined ? undefined : this.#process?.replica.raft;
+    if (change !== undefined && raft !== undefined) {
+      const { membership, ledger } = this.#around;
+      membership.committed(raft.commitIndex);
+      if (raft.role === "leader") {
+        this.#configurations.checkOwnTerm(change, ledger.termAt(raft.commitIndex));
+      }
+    }
+    this.#configurations.appending(entries);
   }
 
   #applied(entries: readonly Entry[]): void {
     const last = entries.at(-1);
     if (last === undefined) return;
-    const { trace } = this.#around;
+    const { trace, membership } = this.#around;
+    membership.applied(entries);
     trace.mix(3, this.id, last.index, last.term);
     if (trace.keepsLines) trace.line(`node ${this.id} applied up to ${last.index}/${last.term}`);
   }

@@ -97,4 +97,10 @@ export const REGRESSIONS: readonly Regression[] = [
     durationMs: 25_000,
     plainClients: true,
   },
+  {
+    found: "a leader removed itself while one of the two left had never come to life",
+    seed: 192,
+    faults: ["remove-leader", "kill"],
+    durationMs: 750,
+  },
 ];

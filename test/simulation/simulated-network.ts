@@ -53,6 +53,8 @@ const LATENCY_MS_MAX = 0.8;
 /** How long a broken link stays unnoticed, when it is noticed at all. */
 const NOTICE_MS_MEAN = 250;
 const RECONNECT_MS = 30;
+const CALL_AGAIN_MS_MIN = 20;
+const CALL_AGAIN_MS_MAX = 100;
 
 /** One node's side: opened by its process and gone with it. */
 export interface Port {
@@ -67,6 +69,10 @@ export interface Port {
   isOpen: boolean;
   /** Peers this node has a link to, as far as it knows. */
   readonly links: Set<number>;
+  /** Whom it calls, as its replica has it. */
+  members: ReadonlySet<number>;
+  /** Who refused its call and will be called again. */
+  readonly refusedBy: Set<number>;
 }
 
 export class SimulatedNetwork {
@@ -103,6 +109,20 @@ export class SimulatedNetwork {
       if (other === port || !other.isOpen) continue;
       this.#connect(other, port.id);
       this.#connect(port, other.id);
+    }
+  }
+
+  /** The replica behind a port has other members to talk to, or to listen to, than before. */
+  setMembers(port: Port, members: ReadonlySet<number>): void {
+    const before = port.members;
+    port.members = members;
+    if (this.#ports.get(port.id) !== port) return;
+    for (const id of before) if (!members.has(id)) this.#disconnect(port, id);
+    for (const id of members) {
+      if (id !== port.id && !before.has(id)) this.#connect(port, id);
+    }
+    for (const other of this.#ports.values()) {
+      if (other.links.has(port.id) && !isHeard(other, port)) this.#disconnect(other, port.id);
     }
   }
 
@@ -228,18 +248,34 @@ export class SimulatedNetwork {
 
   /** A handshake: both ways must be open, and the other must know the caller. */
   #connect(port: Port, to: number): void {
+    if (!port.members.has(to)) return;
     this.scheduler.after(this.#latencyMs(), () => {
       const peer = this.port(to);
       if (peer === undefined || !port.isOpen || port.links.has(to)) return;
+      if (!port.members.has(to)) return;
       if (this.isCut(port.id, to) || this.isCut(to, port.id)) {
         this.#reconnect(port.id, to);
         return;
       }
-      const standing = peer.member.checkMember(port.id, port.incarnation);
-      if (standing !== "member") return;
+      if (!isHeard(port, peer)) {
+        this.#callAgain(port, to);
+        return;
+      }
       port.links.add(to);
       const info = { id: to, incarnation: peer.incarnation, fresh: peer.member.isFresh };
       port.clock.deliver(() => port.events.peerUp(info));
+    });
+  }
+
+  /** It may be a member that the other has not heard of yet. */
+  #callAgain(port: Port, to: number): void {
+    this.#tally.count("call refused");
+    if (port.refusedBy.has(to)) return;
+    port.refusedBy.add(to);
+    const delayMs = between(this.#random, CALL_AGAIN_MS_MIN, CALL_AGAIN_MS_MAX);
+    this.scheduler.after(delayMs, () => {
+      port.refusedBy.delete(to);
+      if (port.isOpen) this.#connect(port, to);
     });
   }
 
@@ -254,6 +290,15 @@ export class SimulatedNetwork {
   #latencyMs(): number {
     return between(this.#random, LATENCY_MS_MIN, LATENCY_MS_MAX);
   }
+}
+
+/** What the gate of a real transport asks (server/peer/handshake.ts). */
+function isHeard(caller: Port, by: Port): boolean {
+  const { id, incarnation, member } = caller;
+  const { configurationIndex } = member;
+  const peerAddress = `node${id}:1`;
+  const call = { id, incarnation, peerAddress, configurationIndex };
+  return by.member.checkMember(call) === "member";
 }
 
 function linkOf(from: number, to: number): number {

@@ -18,8 +18,9 @@ export class SimulatedTransport implements Transport {
     this.#port = port;
   }
 
-  /** Every node of a simulation knows every other. */
-  setMembers(_members: readonly Member[]): void {}
+  setMembers(members: readonly Member[]): void {
+    this.#network.setMembers(this.#port, new Set(members.map(({ id }) => id)));
+  }
 
   send(envelopes: readonly Envelope[]): void {
     for (const envelope of envelopes) {

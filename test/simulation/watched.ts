@@ -3,7 +3,13 @@
  * everything that passes told to the ledger and to the durable log. Nothing here decides anything.
  */
 import { crc32 } from "node:zlib";
-import type { CommandEntry, Entry, StateCapture, StateRestore } from "../../raft/index.ts";
+import type {
+  CommandEntry,
+  Entry,
+  SnapshotMetadata,
+  StateCapture,
+  StateRestore,
+} from "../../raft/index.ts";
 import type { KvReader, KvResult, KvStateMachine, StateHash } from "../../server/kv/index.ts";
 import type { ReplicatedMachine } from "../../server/replica/options.ts";
 import type {
@@ -153,10 +159,12 @@ export interface StorageEyes {
   readonly nodeId: number;
   readonly log: DurableLog;
   readonly ledger: Ledger;
+  /** Entries are about to be written. */
+  readonly onAppending: (entries: readonly Entry[]) => void;
   /** A flush was reported done. */
   readonly onDurable: () => void;
   readonly onSaved: (index: number) => void;
-  readonly onInstalling: (index: number) => void;
+  readonly onInstalling: (metadata: SnapshotMetadata) => void;
   readonly onInstalled: (index: number) => void;
 }
 
@@ -208,6 +216,7 @@ export class WatchedStorage implements Storage {
 
   persist(batch: PersistBatch, done: () => void): void {
     const durable = this.#eyes.log.persisting(batch);
+    this.#eyes.onAppending(batch.entries);
     this.#storage.persist(batch, () => {
       durable();
       this.#eyes.onDurable();
@@ -254,7 +263,7 @@ export class WatchedStorage implements Storage {
     this.#storage.installSnapshot(received, onChunk, (error) => {
       if (error === undefined) {
         durable();
-        this.#eyes.onInstalling(metadata.index);
+        this.#eyes.onInstalling(metadata);
       }
       done(error);
       if (error === undefined) this.#eyes.onInstalled(metadata.index);

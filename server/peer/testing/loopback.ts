@@ -9,7 +9,7 @@ import { SystemClock } from "../../clock.ts";
 import type { Membership } from "../handshake.ts";
 import { HttpTransport, type TransportNotice } from "../http-transport.ts";
 import type { PeerMessage } from "../peer-message.ts";
-import type { PeerInfo } from "../transport.ts";
+import type { Caller, PeerInfo } from "../transport.ts";
 import { MemorySnapshotStore } from "./memory-snapshots.ts";
 
 export type LoopbackEvent =
@@ -58,8 +58,9 @@ export class LoopbackNode {
   readonly snapshots = new MemorySnapshotStore();
   readonly events: LoopbackEvent[] = [];
   readonly transport: HttpTransport;
-  membership: (id: number, incarnation: number) => Membership = () => "member";
+  membership: (caller: Caller) => Membership = () => "member";
   isFresh = false;
+  configurationIndex = 0;
   #waiters: Waiter[] = [];
 
   constructor(id: number, incarnation = 100 + id, listenAddress = "127.0.0.1:0") {
@@ -69,8 +70,9 @@ export class LoopbackNode {
       clock: this.clock,
       random: new SeededRandom(id),
       snapshots: this.snapshots,
-      membership: (from, fromIncarnation) => this.membership(from, fromIncarnation),
+      membership: (caller) => this.membership(caller),
       isFresh: () => this.isFresh,
+      configurationIndex: () => this.configurationIndex,
       notice: (notice) => this.#record({ kind: "notice", notice }),
       events: {
         message: (message) => this.#record({ kind: "message", message }),
