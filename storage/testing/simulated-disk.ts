@@ -50,7 +50,7 @@ export class DiskFile {
     this.current.set(bytes, position);
   }
 
-  /** Run by run of sectors: most writes are one run, and copying by sector took a tenth of it all. */
+  /** Run by run of sectors: most writes are one run. */
   #keepOld(from: number, end: number): void {
     if (this.#old.length < this.current.length) {
       const old = Buffer.alloc(this.current.length);

@@ -56,9 +56,9 @@ function growsAnyTime(cluster: Cluster, { process, drive }: SimulatedNode): stri
   return temporaries > TEMPORARIES_MAX ? `${temporaries} temporary files` : undefined;
 }
 
-/** Requests that a node keeps although nobody waits for an answer. */
-export function whatWaits({ nodes }: Cluster): string | undefined {
-  for (const { id, process } of nodes) {
+/** Requests that a member keeps although nobody waits for an answer. */
+export function whatWaits({ members }: Cluster): string | undefined {
+  for (const { id, process } of members) {
     if (process === undefined) return `node ${id} is down`;
     const { writes, reads, held } = process.replica.backlog;
     if (writes > 0) return `node ${id} keeps ${writes} writes that nobody waits for`;
@@ -69,7 +69,7 @@ export function whatWaits({ nodes }: Cluster): string | undefined {
 
 /** What is more than it may be on a node that has just started and lost nothing since. */
 export function whatIsTooMuch(cluster: Cluster): string | undefined {
-  for (const node of cluster.nodes) {
+  for (const node of cluster.members) {
     const { id, process } = node;
     if (process === undefined) return `node ${id} is down`;
     const files = node.drive.directory(DIRECTORY).names;
