@@ -21,10 +21,11 @@ export interface Client {
   lastWord(done: (isApplied: boolean) => void): void;
 }
 
-/** How the clients of one seed came to be before there were others: bare, and without lists. */
+/** Which clients a seed has. */
 export interface Clientele {
   /** By client, from the first on. */
   readonly usesLibrary: readonly boolean[];
+  /** How often a bare client lists. */
   readonly listChance: number;
 }
 

@@ -25,7 +25,7 @@ import { Violation } from "./violation.ts";
 
 const TIMEOUT_MS = 4_000;
 /** One of its tries costs as much as several of a bare client, and it tries more often. */
-const THINK_FACTOR = 2;
+const THINK_FACTOR = 3;
 const ABORT_CHANCE = 0.03;
 const ABORT_MS_MEAN = 200;
 const PAGES_MAX = 3;
