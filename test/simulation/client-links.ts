@@ -81,8 +81,10 @@ export class ClientLinks {
     });
   }
 
+  /** The name of a machine that was removed is given to one that was not. */
   #nodeAt(address: string): SimulatedNode | undefined {
-    return this.#cluster.nodes.find(({ id }) => clientAddressOf(id) === address);
+    const { endpoints } = this.#cluster;
+    return endpoints.find(({ id }) => clientAddressOf(id) === address) ?? endpoints[0];
   }
 
   #isLost(what: string): boolean {
