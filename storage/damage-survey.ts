@@ -1,7 +1,7 @@
 /**
  * What is left of a data directory that can not be opened. Reads everything, changes nothing.
  */
-import type { Configuration } from "../raft/index.ts";
+import type { IndexedConfiguration } from "../raft/index.ts";
 import type { Identity, SnapshotDescription } from "./contract.ts";
 import type { StorageOptions } from "./durable-storage.ts";
 import { CorruptionError, HardStateLostError } from "./errors.ts";
@@ -112,7 +112,7 @@ interface SurveyedSnapshots {
   readonly byteLength: number;
   /** What the newest damaged one stood for; index 0 when none is damaged. */
   readonly lost: LostEntry;
-  readonly configuration: Configuration | undefined;
+  readonly configuration: IndexedConfiguration | undefined;
 }
 
 function surveySnapshots(
@@ -124,8 +124,8 @@ function surveySnapshots(
   for (const file of listSnapshots(fileSystem, directory)) {
     try {
       const { description, byteLength } = verifySnapshotSync(fileSystem, directory, file, identity);
-      const { configuration } = description.metadata;
-      return { description, byteLength, lost, configuration };
+      const { configurationIndex: index, configuration } = description.metadata;
+      return { description, byteLength, lost, configuration: { index, configuration } };
     } catch (error) {
       if (!(error instanceof CorruptionError)) throw error;
       places.push({ file: error.file, offset: error.offset, reason: error.reason });
@@ -142,10 +142,10 @@ function baseOf(snapshot: SnapshotDescription | undefined): LogBase {
 }
 
 /** In the entries above the snapshot, or linked to it: the highest one holds (thesis 4.1). */
-function newestConfiguration({ prefix, islands }: ClosedLog): Configuration | undefined {
+function newestConfiguration({ prefix, islands }: ClosedLog): IndexedConfiguration | undefined {
   for (const run of [...islands.toReversed(), prefix]) {
     const found = run.findLast((entry) => entry.type === "conf-change");
-    if (found?.type === "conf-change") return found.configuration;
+    if (found?.type === "conf-change") return found;
   }
   return undefined;
 }

@@ -7,7 +7,7 @@
  * be made exactly what it was, `rebuildLog` is given what stands before the first hole and
  * `isRecovering`.
  */
-import type { Configuration, Entry, EntryId, HardState, LogIndex } from "../raft/index.ts";
+import type { Entry, EntryId, HardState, IndexedConfiguration, LogIndex } from "../raft/index.ts";
 import type { Identity, ReceivedSnapshot, SnapshotDescription } from "./contract.ts";
 import type { PreviousEntry } from "./entry-codec.ts";
 
@@ -62,7 +62,7 @@ export interface DamageSurvey {
   readonly isTailKnown: boolean;
 
   /** The newest configuration found in whole entries and the snapshot. */
-  readonly configuration: Configuration | undefined;
+  readonly configuration: IndexedConfiguration | undefined;
 }
 
 /** Both ends included. */

@@ -360,7 +360,7 @@ test("the survey names the damage, changes nothing, and finds configuration and 
   assert.deepEqual([survey.hardState.term, survey.hardState.vote], [3, 2]);
   assert.deepEqual(survey.identity, original.storage.identity);
   assert.equal(survey.snapshot?.metadata.index, 20);
-  assert.equal(survey.configuration?.members.length, 2);
+  assert.equal(survey.configuration?.configuration.members.length, 2);
   assert.equal(survey.isRecovering, false);
 });
 

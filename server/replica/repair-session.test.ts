@@ -67,7 +67,7 @@ class World {
     this.session = new RepairSession(
       {
         self: 1,
-        others: [...this.helpers.keys()].map(member),
+        others: () => [...this.helpers.keys()].map(member),
         clock: this.clock,
         ask: (request) => this.requests.push(request),
         discard: (snapshot) => this.discarded.push(snapshot),

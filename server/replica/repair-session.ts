@@ -58,7 +58,8 @@ export interface RepairProgress {
 
 export interface SessionPorts {
   readonly self: NodeId;
-  readonly others: readonly Member[];
+  /** They may become more. */
+  readonly others: () => readonly Member[];
   readonly clock: Clock;
   readonly ask: (request: RepairRequest) => void;
   readonly discard: (received: ReceivedSnapshot) => void;
@@ -107,7 +108,7 @@ export class RepairSession {
 
   answered(answer: RepairAnswer): void {
     if (this.#activity.kind === "over") return;
-    if (!this.#ports.others.some(({ id }) => id === answer.from)) return;
+    if (!this.#ports.others().some(({ id }) => id === answer.from)) return;
     this.#helpers.set(answer.from, answer);
     // Also what comes late is proven before it is taken.
     const taken = this.#remains.log.offer(answer.entries);
@@ -117,7 +118,7 @@ export class RepairSession {
       if (taken === 0) this.#decline(hole.last, from);
       this.#goOn();
     } else if (this.#activity.kind === "greeting") {
-      if (this.#helpers.size === this.#ports.others.length) this.#goOn();
+      if (this.#helpers.size === this.#ports.others().length) this.#goOn();
     }
   }
 
@@ -164,7 +165,7 @@ export class RepairSession {
     this.#declined.clear();
     this.#unsent.clear();
     this.#activity = { kind: "greeting", untilMs: nowMs + GREETING_MS };
-    for (const { id } of this.#ports.others) this.#ask(id, NOTHING, false);
+    for (const { id } of this.#ports.others()) this.#ask(id, NOTHING, false);
   }
 
   /** The next step of the round. */
@@ -220,9 +221,9 @@ export class RepairSession {
   #isHopeless(): boolean {
     const answers = [...this.#helpers.values()];
     if (answers.some(({ state, hasLeader }) => state !== "repairing" && hasLeader)) return true;
-    const isAnybodyAway = this.#ports.others.some(
-      ({ id, role }) => role === "voter" && !this.#helpers.has(id),
-    );
+    const isAnybodyAway = this.#ports
+      .others()
+      .some(({ id, role }) => role === "voter" && !this.#helpers.has(id));
     if (isAnybodyAway) return false;
     return !answers.some(({ snapshotIndex }) => this.#isOfUse(snapshotIndex));
   }

@@ -38,14 +38,17 @@ const SURVEY: DamageSurvey = {
   lost: [],
   lastKnownIndex: 10,
   isTailKnown: true,
-  configuration: CONFIGURATION,
+  configuration: { index: 4, configuration: CONFIGURATION },
 };
 
 class FakeTransport implements Transport {
+  members: readonly Member[] = [];
   readonly told: ReplicaMessage[] = [];
   readonly results: ForwardResults[] = [];
   closed: (() => void) | undefined;
-  setMembers(): void {}
+  setMembers(members: readonly Member[]): void {
+    this.members = members;
+  }
   send(): void {
     assert.fail("a node that repairs takes no part in Raft");
   }
@@ -204,3 +207,18 @@ function receivedAt({ index, checksum: entryChecksum }: LogBase, term: number): 
   const description = { metadata, summary: new Uint8Array() };
   return { description, path: "received", byteLength: 1 };
 }
+
+test("who knows a newer configuration is asked as well: all others may have been replaced", () => {
+  const { clock, transport, replica, take } = open();
+  const stranger = { id: 9, incarnation: 91, peerAddress: "node9:1", configurationIndex: 4 };
+  assert.equal(replica.checkMember(stranger), "unknown");
+  const guest = { ...stranger, configurationIndex: 8 };
+  assert.equal(replica.checkMember(guest), "member");
+  assert.ok(transport.members.some(({ id, peerAddress }) => id === 9 && peerAddress === "node9:1"));
+  clock.advance(25);
+  assert.ok(transport.told.some(({ kind, to }) => kind === "repair-request" && to === 9));
+  const answer = { kind: "repair-answer", from: 9, to: 1, state: "running" } as const;
+  const entries = LOG.slice(3, 6);
+  take({ ...answer, last: 6, entries, hasLeader: true, snapshotIndex: 0 });
+  assert.equal(replica.progress.missingEntries, 0);
+});

@@ -14,7 +14,7 @@ import type {
   Transport,
   TransportEvents,
 } from "../peer/index.ts";
-import { checkMember } from "./bootstrap.ts";
+import { Acquaintances } from "./acquaintances.ts";
 import { BrokenLog, type LogPiece } from "./broken-log.ts";
 import { lendEntries } from "./lend-entries.ts";
 import type { MembershipView, ReplicaLog } from "./options.ts";
@@ -41,6 +41,7 @@ export class RepairingReplica<Result> implements MembershipView {
   /** It may not show a configuration that a repair may take back. */
   readonly configurationIndex = 0;
   readonly configuration: Configuration;
+  readonly #acquaintances: Acquaintances;
   readonly #options: RepairingOptions<Result>;
   readonly #self: NodeId;
   readonly #log: BrokenLog;
@@ -54,15 +55,23 @@ export class RepairingReplica<Result> implements MembershipView {
     const { survey, clock } = options;
     this.#options = options;
     this.#self = survey.identity.nodeId;
-    this.configuration = configurationOf(survey, options.initialConfiguration);
+    const known = survey.configuration ?? {
+      index: 0,
+      configuration: options.initialConfiguration,
+    };
+    this.configuration = known.configuration;
+    // The members may all be others by now; those that lead them make themselves known.
+    this.#acquaintances = new Acquaintances(
+      { configuration: known.configuration, committedConfiguration: known },
+      () => this.#transport.setMembers(this.#acquaintances.members),
+    );
     this.#log = brokenLogOf(survey);
-    const others = this.configuration.members.filter(({ id }) => id !== this.#self);
     this.#transport = options.openTransport(this.#events(), this);
-    this.#transport.setMembers(this.configuration.members);
+    this.#transport.setMembers(this.#acquaintances.members);
     this.#session = new RepairSession(
       {
         self: this.#self,
-        others,
+        others: () => this.#acquaintances.members.filter(({ id }) => id !== this.#self),
         clock,
         ask: (request) => this.#transport.tell(request),
         discard: options.discardSnapshot,
@@ -81,8 +90,8 @@ export class RepairingReplica<Result> implements MembershipView {
     return this.#session.progress;
   }
 
-  checkMember({ id, incarnation }: Caller): "member" | "unknown" | "wrong-incarnation" {
-    return checkMember(this.configuration, id, incarnation);
+  checkMember(caller: Caller): "member" | "unknown" | "wrong-incarnation" {
+    return this.#acquaintances.check(caller);
   }
 
   /** Ends the session, with or without a result, and lets go of the network. */
@@ -155,7 +164,7 @@ export class RepairingReplica<Result> implements MembershipView {
 
 /** The newest the disk knows, committed or not: it is in force since it was appended. */
 export function configurationOf(survey: DamageSurvey, initial: Configuration): Configuration {
-  return survey.configuration ?? initial;
+  return survey.configuration?.configuration ?? initial;
 }
 
 /**
