@@ -52,6 +52,8 @@ function growsAnyTime(cluster: Cluster, { process, drive }: SimulatedNode): stri
   const names = [...drive.directory(DIRECTORY).names.keys()];
   const snapshots = snapshotIndexes(names).length;
   if (snapshots > SNAPSHOTS_MAX) return `${snapshots} snapshots`;
+  // Each transfer that waits for a hanging disk has its file, until the disk goes on.
+  if (drive.hungUntilMs + LOOK_MS > cluster.scheduler.nowMs) return undefined;
   const temporaries = names.filter(isTemporary).length;
   return temporaries > TEMPORARIES_MAX ? `${temporaries} temporary files` : undefined;
 }

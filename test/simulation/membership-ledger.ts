@@ -121,8 +121,9 @@ export class ConfigurationWatch {
 
   /** Only a voter stands, by the newest configuration or one that may be replaced by it. */
   checkStands(term: number, raft: RaftStatus | undefined): void {
-    // A request that waited for a flush into a later term is void.
+    // A request that waited for a flush into a later term, or until a leader was there, is void.
     if (raft === undefined || term < raft.term) return;
+    if (raft.role !== "candidate" && raft.role !== "pre-candidate") return;
     const { commitIndex } = raft;
     const inForce = this.#inLog.findLastIndex(({ index }) => index <= commitIndex);
     const possible = this.#inLog.slice(Math.max(0, inForce));

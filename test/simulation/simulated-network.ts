@@ -96,7 +96,10 @@ export class SimulatedNetwork {
     this.#wire = wire;
   }
 
-  /** No link is spoiled any more, and nothing new waits for what is still on its way. */
+  /**
+   * No link is spoiled any more, and nothing new waits for what is still on its way. Copies on
+   * their way are lost: an old heartbeat that comes late keeps its hearer from helping a candidate.
+   */
   calm(): void {
     this.faults = { ...CALM };
     this.#lastArrivalMs.clear();
@@ -185,13 +188,16 @@ export class SimulatedNetwork {
 
   /** Sends something over a link that may lose, delay and (if allowed) copy it. */
   carry(from: Port, to: number, canCopy: boolean, arrive: (port: Port) => void): void {
-    const { drop, duplicate, duplicateDelayMsMax } = this.faults;
+    const { faults } = this;
+    const { drop, duplicate, duplicateDelayMsMax } = faults;
     if (chance(this.#random, drop)) this.#tally.count("drop");
     else this.#arriveLater(from.id, to, 0, arrive);
     if (!canCopy || !chance(this.#random, duplicate)) return;
     this.#tally.count("duplicate");
     const lateMs = between(this.#random, 0, duplicateDelayMsMax);
-    this.#arriveLater(from.id, to, lateMs, arrive);
+    this.#arriveLater(from.id, to, lateMs, (port) => {
+      if (this.faults === faults) arrive(port);
+    });
   }
 
   port(id: number): Port | undefined {
