@@ -120,7 +120,9 @@ async function bundleWorker(outfile: string): Promise<void> {
     logLevel: "warning",
     // Packages in the older module format ask for Node's own modules by `require`.
     banner: {
-      js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
+      js:
+        'import { createRequire } from "node:module";' +
+        "const require = createRequire(import.meta.url);",
     },
   });
 }
