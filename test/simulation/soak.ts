@@ -108,7 +108,7 @@ class Soak {
   }
 }
 
-/** The loader for TypeScript names every function as it is made, which took a twentieth of a run. */
+/** The loader for TypeScript names every function as it is made: a twentieth of a run's time. */
 async function bundleWorker(outfile: string): Promise<void> {
   await build({
     entryPoints: [WORKER],
