@@ -43,6 +43,8 @@ export interface ClusterNode {
 const STATUS_TIMEOUT_MS = 500;
 const START_LIMIT_MS = 20_000;
 const STOP_LIMIT_MS = 15_000;
+/** Of each node's log, when a cluster does not settle. */
+const LINES_SHOWN = 20;
 const ASK_EVERY_MS = 10;
 
 export async function createCluster(options: ClusterOptions): Promise<Cluster> {
@@ -190,13 +192,27 @@ export class Cluster {
   /** The leader, once every running node follows it: all of them serve. */
   async settled(limitMs = START_LIMIT_MS): Promise<StatusResponse> {
     const patience = { what: "every node follows the leader", limitMs, everyMs: ASK_EVERY_MS };
-    return await until(patience, async () => {
-      const leader = await this.leader(limitMs);
-      const statuses = await Promise.all(this.running.map(({ id }) => this.status(id)));
-      const follow = (status: StatusResponse | undefined): boolean =>
-        status?.term === leader.term && status.leaderId === leader.nodeId;
-      return statuses.every(follow) ? leader : undefined;
-    });
+    let seen: readonly string[] = [];
+    try {
+      return await until(patience, async () => {
+        const leader = await this.leader(limitMs);
+        const statuses = await Promise.all(this.running.map(({ id }) => this.status(id)));
+        seen = this.running.map(({ id }, at) => this.#describe(id, statuses[at]));
+        const follow = (status: StatusResponse | undefined): boolean =>
+          status?.term === leader.term && status.leaderId === leader.nodeId;
+        return statuses.every(follow) ? leader : undefined;
+      });
+    } catch (error) {
+      throw new Error([String(error), ...seen].join("\n"), { cause: error });
+    }
+  }
+
+  #describe(id: number, status: StatusResponse | undefined): string {
+    const standing =
+      status === undefined
+        ? "does not answer"
+        : `${status.role} in term ${status.term}, leader ${status.leaderId}`;
+    return [`node ${id}: ${standing}`, ...this.process(id).lines.slice(-LINES_SHOWN)].join("\n  ");
   }
 
   /** Kills what still runs and removes what is temporary. */
