@@ -192,17 +192,17 @@ export class Cluster {
   /** The leader, once every running node follows it: all of them serve. */
   async settled(limitMs = START_LIMIT_MS): Promise<StatusResponse> {
     const patience = { what: "every node follows the leader", limitMs, everyMs: ASK_EVERY_MS };
-    let seen: readonly string[] = [];
+    let statuses: readonly (StatusResponse | undefined)[] = [];
     try {
       return await until(patience, async () => {
         const leader = await this.leader(limitMs);
-        const statuses = await Promise.all(this.running.map(({ id }) => this.status(id)));
-        seen = this.running.map(({ id }, at) => this.#describe(id, statuses[at]));
+        statuses = await Promise.all(this.running.map(({ id }) => this.status(id)));
         const follow = (status: StatusResponse | undefined): boolean =>
           status?.term === leader.term && status.leaderId === leader.nodeId;
         return statuses.every(follow) ? leader : undefined;
       });
     } catch (error) {
+      const seen = this.running.map(({ id }, at) => this.#describe(id, statuses[at]));
       throw new Error([String(error), ...seen].join("\n"), { cause: error });
     }
   }

@@ -36,7 +36,7 @@ export function openOrSurvey(options: StorageOptions, initial: Configuration): O
   } catch (error) {
     if (!(error instanceof CorruptionError)) throw error;
     const survey = surveyDamage(options);
-    const { members } = configurationOf(survey, initial);
+    const { members } = configurationOf(survey, initial).configuration;
     const others = members.filter(({ id, role }) => id !== options.nodeId && role === "voter");
     if (others.length === 0) throw error;
     return { kind: "damaged", survey };

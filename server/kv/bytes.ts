@@ -10,7 +10,7 @@ import type { ByteString } from "./record.ts";
 
 const TWO_32 = 4294967296;
 /** Up to here a loop is faster than the call into native code. */
-const SHORT_BYTES = 24;
+export const SHORT_BYTES = 24;
 
 /** The same memory as a Buffer; nothing is copied. */
 export function asBuffer(bytes: Uint8Array): Buffer {

@@ -13,12 +13,10 @@
  */
 import { crc32 } from "node:zlib";
 import { unreachable } from "../../raft/index.ts";
-import type { ByteReader, ByteWriter } from "./bytes.ts";
+import { type ByteReader, type ByteWriter, SHORT_BYTES } from "./bytes.ts";
 import { SnapshotFormatError } from "./errors.ts";
 import type { ByteString, KvRecord, ValueType } from "./record.ts";
 
-/** Up to here a loop is faster than the call into native code. */
-const SHORT_BYTES = 24;
 const ASCII_MAX = 0x7f;
 /** What a byte adds to a CRC-32. */
 const CRC_TABLE = Int32Array.from({ length: 256 }, (_, byte) => {

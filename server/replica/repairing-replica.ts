@@ -4,7 +4,13 @@
  * is repaired as long as each entry is whole somewhere. It takes no part in Raft; envelopes are
  * dropped.
  */
-import { type Clock, type Configuration, NO_NODE, type NodeId } from "../../raft/index.ts";
+import {
+  type Clock,
+  type Configuration,
+  type IndexedConfiguration,
+  NO_NODE,
+  type NodeId,
+} from "../../raft/index.ts";
 import type { DamageSurvey, Rebuild, ReceivedSnapshot } from "../../storage/index.ts";
 import type {
   Caller,
@@ -55,10 +61,7 @@ export class RepairingReplica<Result> implements MembershipView {
     const { survey, clock } = options;
     this.#options = options;
     this.#self = survey.identity.nodeId;
-    const known = survey.configuration ?? {
-      index: 0,
-      configuration: options.initialConfiguration,
-    };
+    const known = configurationOf(survey, options.initialConfiguration);
     this.configuration = known.configuration;
     // The members may all be others by now; those that lead them make themselves known.
     this.#acquaintances = new Acquaintances(
@@ -163,8 +166,11 @@ export class RepairingReplica<Result> implements MembershipView {
 }
 
 /** The newest the disk knows, committed or not: it is in force since it was appended. */
-export function configurationOf(survey: DamageSurvey, initial: Configuration): Configuration {
-  return survey.configuration?.configuration ?? initial;
+export function configurationOf(
+  survey: DamageSurvey,
+  initial: Configuration,
+): IndexedConfiguration {
+  return survey.configuration ?? { index: 0, configuration: initial };
 }
 
 /**

@@ -25,6 +25,7 @@ import type { Process, SimulatedNode } from "./node.ts";
 import type { Attempt, Intent } from "./operation.ts";
 import { drawPrefix, encode, observed, outputOf } from "./translation.ts";
 import { promised, require } from "./violation.ts";
+import { drawCondition, drawValue, NO_CONDITION } from "./wishes.ts";
 
 /** What clients do besides what they should (K2 and K3 of the fault matrix). */
 export interface Manners {
@@ -76,7 +77,6 @@ const PATIENCE_MS = 4_000;
 const ATTEMPT_MS_EXTRA = 400;
 const BACKOFF_MS = 40;
 const BACKOFF_MS_MAX = 400;
-const NO_CONDITION: Condition = { kind: "none" };
 
 export class BareClient implements Client {
   readonly id: number;
@@ -153,27 +153,15 @@ export class BareClient implements Client {
   #drawWish(): Wish {
     const { keys } = this.#cluster.shape;
     const key = `key ${this.#random.below(keys)}`;
-    const condition = this.#drawCondition();
+    const condition = drawCondition(this.#random, this.#seenRevision);
     if (chance(this.#random, 0.12)) return { kind: "delete", key, condition };
     return { kind: "put", key, value: this.#newValue(), condition };
   }
 
-  #drawCondition(): Condition {
-    const revision = Math.max(1, this.#seenRevision - this.#random.below(3));
-    return pick<Condition>(this.#random, [
-      NO_CONDITION,
-      NO_CONDITION,
-      NO_CONDITION,
-      { kind: "exists" },
-      { kind: "absent" },
-      { kind: "revision", revision },
-    ]);
-  }
-
   #newValue(): string {
     this.#values += 1;
-    const name = `${this.id}/${this.#values} `;
-    return name.padEnd(this.#random.below(this.#cluster.shape.valueBytesMax + 1), ".");
+    const { valueBytesMax } = this.#cluster.shape;
+    return drawValue(this.#random, this.id, this.#values, valueBytesMax);
   }
 
   // ---- Writes ----------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import { between, chance } from "./chance.ts";
 import { type Cluster, clientAddressOf } from "./cluster.ts";
 import type { HttpFront } from "./http-front.ts";
 import type { SimulatedNode } from "./node.ts";
+import { require } from "./violation.ts";
 
 const SCHEME = "http://";
 const LATENCY_MS_MAX = 2;
@@ -56,8 +57,7 @@ export class ClientLinks {
       init.signal.addEventListener("abort", abort, { once: true });
       const pathAt = url.indexOf("/", SCHEME.length);
       const node = this.#nodeAt(url.slice(SCHEME.length, pathAt));
-      if (node === undefined) reject(UNKNOWN_NAME);
-      else if (this.#isLost("request lost")) this.#later(() => reject(BROKEN));
+      if (this.#isLost("request lost")) this.#later(() => reject(BROKEN));
       else this.#send(node, url.slice(pathAt), init, { resolve, reject });
     });
 
@@ -82,9 +82,12 @@ export class ClientLinks {
   }
 
   /** The name of a machine that was removed is given to one that was not. */
-  #nodeAt(address: string): SimulatedNode | undefined {
+  #nodeAt(address: string): SimulatedNode {
     const { endpoints } = this.#cluster;
-    return endpoints.find(({ id }) => clientAddressOf(id) === address) ?? endpoints[0];
+    const named = endpoints.find(({ id }) => clientAddressOf(id) === address);
+    const node = named ?? endpoints[0];
+    require(node !== undefined, () => "a cluster has nodes");
+    return node;
   }
 
   #isLost(what: string): boolean {
@@ -105,7 +108,6 @@ export class ClientLinks {
 /** As Node's fetch throws them. Made once: a stack would tell nothing, and takes its time. */
 const REFUSED = connectionError("ECONNREFUSED");
 const BROKEN = connectionError("ECONNRESET");
-const UNKNOWN_NAME = connectionError("ENOTFOUND");
 
 function connectionError(code: string): TypeError {
   return new TypeError("fetch failed", { cause: Object.assign(new Error(code), { code }) });

@@ -49,13 +49,7 @@ export const FAULT_KINDS = [
   "read-error",
   "helical",
   // The newest stand last: a seed goes on drawing the others as before.
-  "add-learner",
-  "promote",
-  "remove-follower",
-  "remove-leader",
-  "replace-node",
-  "concurrent-changes",
-  "resize",
+  ...MEMBERSHIP_KINDS,
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];

@@ -22,6 +22,7 @@ import { observedOf, optionsOf, outputOf, shownOf } from "./library-words.ts";
 import type { PageRequest } from "./specification.ts";
 import { drawPrefix } from "./translation.ts";
 import { Violation } from "./violation.ts";
+import { drawCondition, drawValue, NO_CONDITION } from "./wishes.ts";
 
 const TIMEOUT_MS = 4_000;
 /** One of its tries costs as much as several of a bare client, and it tries more often. */
@@ -29,7 +30,6 @@ const THINK_FACTOR = 3;
 const ABORT_CHANCE = 0.03;
 const ABORT_MS_MEAN = 200;
 const PAGES_MAX = 3;
-const NO_CONDITION: Condition = { kind: "none" };
 
 /** What may go wrong for somebody who does everything right. */
 const ORDINARY: ReadonlySet<ClientErrorCode> = new Set([
@@ -132,7 +132,7 @@ export class LibraryClient implements Client {
     const wish: Wish = isDelete
       ? { kind: "delete", key }
       : { kind: "put", key, value: this.#newValue() };
-    this.#write(kv, wish, this.#drawCondition(), () => {});
+    this.#write(kv, wish, drawCondition(this.#random, this.#seenRevision), () => {});
   }
 
   #write(kv: KvClient, wish: Wish, condition: Condition, done: (isApplied: boolean) => void): void {
@@ -273,22 +273,10 @@ export class LibraryClient implements Client {
     return `key ${this.#random.below(this.#cluster.shape.keys)}`;
   }
 
-  #drawCondition(): Condition {
-    const revision = Math.max(1, this.#seenRevision - this.#random.below(3));
-    return pick<Condition>(this.#random, [
-      NO_CONDITION,
-      NO_CONDITION,
-      NO_CONDITION,
-      { kind: "exists" },
-      { kind: "absent" },
-      { kind: "revision", revision },
-    ]);
-  }
-
   #newValue(): string {
     this.#values += 1;
-    const name = `${this.id}/${this.#values} `;
-    return name.padEnd(this.#random.below(this.#cluster.shape.valueBytesMax + 1), ".");
+    const { valueBytesMax } = this.#cluster.shape;
+    return drawValue(this.#random, this.id, this.#values, valueBytesMax);
   }
 
   #saw(revision: number): void {
