@@ -79,6 +79,31 @@ test("on a real disk: append, roll, snapshot, compact, close, and find it all ag
   await new Promise<void>((resolve) => second.close(resolve));
 });
 
+test("what compaction began is finished before the files are closed", () => {
+  for (let seed = 1; seed <= 50; seed += 1) {
+    const run = new ScriptedRun(new SimulatedFileSystem(), seed);
+    run.step(() => run.open());
+    for (let index = 1; index <= 40; index += 4) run.step(() => run.append(1, index, 4, 900));
+    run.step(() => run.save(38));
+    const { segments } = run.storage.statistics;
+    assert.ok(segments > 2, `${segments} segments`);
+    const closed = { isDone: false };
+    run.step(() => {
+      run.compact(38);
+      run.storage.close(() => {
+        closed.isDone = true;
+      });
+    });
+    assert.ok(closed.isDone, `seed ${seed}: closed`);
+    assert.deepEqual(run.failures, []);
+    const after = run.fileSystem.restart("nothing", new SeededRandom(seed));
+    const next = new ScriptedRun(after, seed, run.model);
+    next.recover(`seed ${seed}`);
+    const first = next.storage.restored.entries[0]?.index ?? 0;
+    assert.ok(first > 1, `seed ${seed}: the front of the log was dropped`);
+  }
+});
+
 function openAs(fileSystem: SimulatedFileSystem, clusterId: string, nodeId: number): void {
   openStorage({
     directory: DIRECTORY,

@@ -135,6 +135,8 @@ export class HardStateFile {
   #waiting: HardStateSlot | undefined;
   #waitingDone: (() => void)[] = [];
   #writes = 0;
+  #closing: (() => void) | undefined;
+  #isClosed = false;
 
   /** `stored` is what `readHardStateFile` found; undefined makes the file. */
   constructor(
@@ -181,8 +183,9 @@ export class HardStateFile {
     }
   }
 
-  /** `done` when this slot, or a newer one, is durable. */
+  /** `done` when this slot, or a newer one, is durable; never, when the file is closed. */
   write(slot: HardStateSlot, done: () => void): void {
+    if (this.#isClosed) return;
     this.#latest = slot;
     this.#waiting = slot;
     this.#waitingDone.push(done);
@@ -207,8 +210,10 @@ export class HardStateFile {
     this.write(this.#latest, () => this.write(this.#latest, done));
   }
 
+  /** After what was asked for is written. */
   close(done: () => void): void {
-    this.#file.close(() => done());
+    this.#closing = done;
+    if (!this.#writing) this.#close(done);
   }
 
   closeSync(): void {
@@ -231,7 +236,13 @@ export class HardStateFile {
       }
       for (const finished of done) finished();
       if (!this.#writing) this.#writeWaiting();
+      if (!this.#writing && this.#closing !== undefined) this.#close(this.#closing);
     });
+  }
+
+  #close(done: () => void): void {
+    this.#isClosed = true;
+    this.#file.close(() => done());
   }
 
   #next(slot: HardStateSlot): { readonly page: Buffer; readonly offset: number } {

@@ -8,6 +8,7 @@ import * as nodeFs from "node:fs";
 import { dirname } from "node:path";
 import { FileSystemError } from "./errors.ts";
 import type { Done, File, FileSystem, OpenOptions } from "./file-system.ts";
+import { FileUse } from "./file-use.ts";
 
 /** The calls that may do less than asked; tests hand in ones that do. */
 export interface RawCalls {
@@ -150,15 +151,18 @@ class NodeFile implements File {
   readonly #raw: RawCalls;
   readonly #fd: number;
   readonly #syncEachWrite: boolean;
+  readonly #use: FileUse;
 
   constructor(raw: RawCalls, path: string, fd: number, syncEachWrite: boolean) {
     this.#raw = raw;
     this.path = path;
     this.#fd = fd;
     this.#syncEachWrite = syncEachWrite;
+    this.#use = new FileUse(path);
   }
 
   readSync(into: Uint8Array, position: number): number {
+    this.#use.check();
     return attempt("read", this.path, () => {
       let total = 0;
       while (total < into.length) {
@@ -172,6 +176,7 @@ class NodeFile implements File {
   }
 
   writeSync(bytes: Uint8Array, position: number): void {
+    this.#use.check();
     attempt("write", this.path, () => {
       let total = 0;
       while (total < bytes.length) {
@@ -185,14 +190,17 @@ class NodeFile implements File {
   }
 
   syncSync(): void {
+    this.#use.check();
     attempt("sync", this.path, () => nodeFs.fsyncSync(this.#fd));
   }
 
   closeSync(): void {
+    this.#use.close();
     attempt("close", this.path, () => nodeFs.closeSync(this.#fd));
   }
 
   sizeSync(): number {
+    this.#use.check();
     return attempt("size", this.path, () => nodeFs.fstatSync(this.#fd).size);
   }
 
@@ -201,12 +209,13 @@ class NodeFile implements File {
     position: number,
     done: (error: FileSystemError | undefined, bytesRead: number) => void,
   ): void {
+    const tell = this.#use.begin(done);
     const more = (total: number): void => {
       const length = Math.min(into.length - total, TRANSFER_BYTES_MAX);
       this.#raw.read(this.#fd, into, total, length, position + total, (error, bytesRead) => {
-        if (error !== null) done(failure("read", this.path, error), total);
+        if (error !== null) tell(failure("read", this.path, error), total);
         else if (bytesRead === 0 || total + bytesRead === into.length) {
-          done(undefined, total + bytesRead);
+          tell(undefined, total + bytesRead);
         } else more(total + bytesRead);
       });
     };
@@ -214,28 +223,34 @@ class NodeFile implements File {
   }
 
   write(bytes: Uint8Array, position: number, done: Done): void {
+    const tell = this.#use.begin(done);
     const more = (total: number): void => {
       const left = bytes.length - total;
       this.#raw.write(this.#fd, bytes, total, left, position + total, (error, written) => {
-        if (error !== null) done(failure("write", this.path, error));
-        else if (total + written === bytes.length) this.#written(done);
-        else if (written === 0) done(new FileSystemError("write", this.path, "ENOSPC"));
+        if (error !== null) tell(failure("write", this.path, error));
+        else if (total + written === bytes.length) this.#written(tell);
+        else if (written === 0) tell(new FileSystemError("write", this.path, "ENOSPC"));
         else more(total + written);
       });
     };
     more(0);
   }
 
-  #written(done: Done): void {
-    if (this.#syncEachWrite) this.sync(done);
-    else done(undefined);
+  #written(tell: Done): void {
+    if (this.#syncEachWrite) this.#sync(tell);
+    else tell(undefined);
   }
 
   sync(done: Done): void {
-    this.#raw.fsync(this.#fd, (error) => done(failure("sync", this.path, error)));
+    this.#sync(this.#use.begin(done));
+  }
+
+  #sync(tell: Done): void {
+    this.#raw.fsync(this.#fd, (error) => tell(failure("sync", this.path, error)));
   }
 
   close(done: Done): void {
+    this.#use.close();
     nodeFs.close(this.#fd, (error) => done(failure("close", this.path, error ?? null)));
   }
 }

@@ -93,27 +93,34 @@ export class SegmentPool {
     this.#work();
   }
 
-  /** Finishes the present job and lets go of the prepared file, which stays for the next start. */
+  /**
+   * Finishes the present job, removes what has to go, and lets go of the prepared file, which stays
+   * for the next start.
+   */
   close(done: () => void): void {
     this.#retry?.cancel();
     this.#closed = done;
-    if (!this.#busy) this.#finishClose();
+    this.#work();
   }
 
-  #finishClose(): void {
-    const done = this.#closed;
+  #finishClose(done: () => void): void {
     const prepared = this.take();
-    if (done === undefined) return;
     if (prepared === undefined) done();
     else prepared.file.close(() => done());
   }
 
   #work(): void {
-    if (this.#busy || this.#closed !== undefined) return;
+    if (this.#busy) return;
     const unlink = this.#toUnlink.shift();
     if (unlink !== undefined) {
       this.#busy = true;
       this.#unlink(this.#path(segmentName(unlink)), () => this.#finished());
+      return;
+    }
+    if (this.#closed !== undefined) {
+      // Busy from here on: nothing follows.
+      this.#busy = true;
+      this.#finishClose(this.#closed);
       return;
     }
     if (this.#wantedBytes === 0 || this.#retry !== undefined) return;
@@ -125,8 +132,7 @@ export class SegmentPool {
 
   #finished(): void {
     this.#busy = false;
-    if (this.#closed !== undefined) this.#finishClose();
-    else this.#work();
+    this.#work();
   }
 
   /** Too small for what comes next. */

@@ -8,6 +8,7 @@ import { basename, dirname } from "node:path";
 import type { SeededRandom } from "../../raft/index.ts";
 import { FileSystemError } from "../errors.ts";
 import type { Done, File, FileSystem, OpenOptions } from "../file-system.ts";
+import { FileUse } from "../file-use.ts";
 import { type CrashKeeps, DiskDirectory, DiskFile } from "./simulated-disk.ts";
 
 /** Ends a scripted run at the crash point; nothing after it happens. */
@@ -271,15 +272,18 @@ class SimulatedFile implements File {
   readonly #system: SimulatedFileSystem;
   readonly #file: DiskFile;
   readonly #isDurable: boolean;
+  readonly #use: FileUse;
 
   constructor(system: SimulatedFileSystem, path: string, file: DiskFile, isDurable: boolean) {
     this.#system = system;
     this.path = path;
     this.#file = file;
     this.#isDurable = isDurable;
+    this.#use = new FileUse(path);
   }
 
   readSync(into: Uint8Array, position: number): number {
+    this.#use.check();
     const isBroken = this.#file.brokenRanges.some(
       (range) => position < range.to && position + into.length > range.from,
     );
@@ -291,11 +295,13 @@ class SimulatedFile implements File {
   }
 
   writeSync(bytes: Uint8Array, position: number): void {
+    this.#use.check();
     this.#write(bytes, position);
     if (this.#isDurable) this.#file.flushRange(position, bytes.length);
   }
 
   syncSync(): void {
+    this.#use.check();
     this.#system.call("sync", this.path, (_short, dies) => {
       // A dying machine may have flushed any part; a failed flush drops what was dirty.
       if (!dies) this.#file.forgetUnflushed();
@@ -303,7 +309,9 @@ class SimulatedFile implements File {
     this.#file.flush();
   }
 
-  closeSync(): void {}
+  closeSync(): void {
+    this.#use.close();
+  }
 
   sizeSync(): number {
     return this.#file.current.length;
@@ -314,29 +322,32 @@ class SimulatedFile implements File {
     position: number,
     done: (error: FileSystemError | undefined, bytesRead: number) => void,
   ): void {
+    const tell = this.#use.begin(done);
     this.#system.later(
       () => this.readSync(into, position),
-      (error, bytesRead) => done(error, bytesRead ?? 0),
+      (error, bytesRead) => tell(error, bytesRead ?? 0),
     );
   }
 
   /** Visible at once, durable (if ever) only when the completion is delivered. */
   write(bytes: Uint8Array, position: number, done: Done): void {
+    const tell = this.#use.begin(done);
     const copy = Buffer.from(bytes);
     this.#system.later(
       () => this.#write(copy, position),
       (error) => {
         if (error === undefined && this.#isDurable) this.#file.flushRange(position, copy.length);
-        done(error);
+        tell(error);
       },
     );
   }
 
   sync(done: Done): void {
-    this.#system.later(() => this.syncSync(), done);
+    this.#system.later(() => this.syncSync(), this.#use.begin(done));
   }
 
   close(done: Done): void {
+    this.#use.close();
     this.#system.later(() => {}, done);
   }
 

@@ -2,6 +2,7 @@
  * The file system of one process on a simulated disk. It is of no use once its process has ended.
  */
 import { basename, dirname } from "node:path";
+import { FileUse } from "../../storage/file-use.ts";
 import {
   type Done,
   type File,
@@ -110,6 +111,7 @@ class MountedFile implements File {
   readonly #clock: SimulatedClock;
   readonly #file: DiskFile;
   readonly #isDurable: boolean;
+  readonly #use: FileUse;
 
   constructor(
     drive: Drive,
@@ -123,9 +125,11 @@ class MountedFile implements File {
     this.path = path;
     this.#file = file;
     this.#isDurable = isDurable;
+    this.#use = new FileUse(path);
   }
 
   readSync(into: Uint8Array, position: number): number {
+    this.#use.check();
     if (this.#file.isUnreadable(position, into.length)) throw this.#error("read");
     const from = Math.min(position, this.#file.current.length);
     const to = Math.min(position + into.length, this.#file.current.length);
@@ -134,17 +138,21 @@ class MountedFile implements File {
   }
 
   writeSync(bytes: Uint8Array, position: number): void {
+    this.#use.check();
     this.#write(bytes, position);
     if (this.#isDurable) this.#file.flushRange(position, bytes.length);
   }
 
   syncSync(): void {
+    this.#use.check();
     this.#mayDie("sync");
     this.#mayFailToSync();
     this.#file.flush();
   }
 
-  closeSync(): void {}
+  closeSync(): void {
+    this.#use.close();
+  }
 
   sizeSync(): number {
     return this.#file.current.length;
@@ -155,26 +163,30 @@ class MountedFile implements File {
     position: number,
     done: (error: FileSystemError | undefined, bytesRead: number) => void,
   ): void {
+    const tell = this.#use.begin(done);
     const { error, value } = attempt(() => this.readSync(into, position));
-    this.#drive.complete(this.#clock, undefined, () => done(error, value ?? 0));
+    this.#drive.complete(this.#clock, undefined, () => tell(error, value ?? 0));
   }
 
   write(bytes: Uint8Array, position: number, done: Done): void {
+    const tell = this.#use.begin(done);
     const { error } = attempt(() => this.#write(bytes, position));
     const settle = () => this.#file.flushRange(position, bytes.length);
     const isDurable = this.#isDurable && error === undefined;
-    this.#drive.complete(this.#clock, isDurable ? settle : undefined, () => done(error));
+    this.#drive.complete(this.#clock, isDurable ? settle : undefined, () => tell(error));
   }
 
   sync(done: Done): void {
+    const tell = this.#use.begin(done);
     this.#mayDie("sync");
     const { error } = attempt(() => this.#mayFailToSync());
     const size = this.#file.current.length;
     const settle = error === undefined ? () => this.#file.flushRange(0, size) : undefined;
-    this.#drive.complete(this.#clock, settle, () => done(error));
+    this.#drive.complete(this.#clock, settle, () => tell(error));
   }
 
   close(done: Done): void {
+    this.#use.close();
     this.#drive.complete(this.#clock, undefined, () => done(undefined));
   }
 
