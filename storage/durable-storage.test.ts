@@ -104,6 +104,26 @@ test("what compaction began is finished before the files are closed", () => {
   }
 });
 
+test("a snapshot that is being saved is given up when the files are closed", () => {
+  for (let seed = 1; seed <= 50; seed += 1) {
+    const run = new ScriptedRun(new SimulatedFileSystem(), seed);
+    run.step(() => run.open());
+    run.step(() => run.append(1, 1, 12));
+    const calls: string[] = [];
+    run.step(() => {
+      run.save(10);
+      for (let turn = 0; turn < seed % 12; turn += 1) run.fileSystem.deliver();
+      run.storage.close(() => calls.push(`closed after call ${run.fileSystem.calls}`));
+    });
+    const last = run.fileSystem.calls;
+    assert.deepEqual(calls, [`closed after call ${last}`], `seed ${seed}: then nothing more`);
+    const left = run.fileSystem.listSync(DIRECTORY).filter((name) => name.endsWith(".tmp"));
+    assert.deepEqual(left, [], `seed ${seed}`);
+    const after = run.fileSystem.restart("nothing", new SeededRandom(seed));
+    new ScriptedRun(after, seed, run.model).recover(`seed ${seed}`);
+  }
+});
+
 function openAs(fileSystem: SimulatedFileSystem, clusterId: string, nodeId: number): void {
   openStorage({
     directory: DIRECTORY,

@@ -70,6 +70,7 @@ export class DurableStorage implements Storage {
   #failed = false;
   #saving = false;
   #installing = false;
+  #isClosing = false;
 
   constructor(options: StorageOptions) {
     this.#options = options;
@@ -194,6 +195,8 @@ export class DurableStorage implements Storage {
     this.#installing = true;
     const barrier = this.#restartBehind(received.description);
     barrier.done = () => {
+      // The file has its name; the state is for the next start to read.
+      if (this.#isClosing) return;
       this.#snapshots.read(onChunk, (error) => {
         this.#installing = false;
         if (!this.#failed) done(error);
@@ -237,9 +240,14 @@ export class DurableStorage implements Storage {
     else marked();
   }
 
+  /** `done` when the directory is left alone; a snapshot that is being saved is given up. */
   close(done: () => void): void {
     if (this.#failed) return;
-    this.#wal.close(() => this.#hardStateFile.close(() => this.#pool.close(done)));
+    this.#isClosing = true;
+    const closeLog = (): void => {
+      this.#wal.close(() => this.#hardStateFile.close(() => this.#pool.close(done)));
+    };
+    this.#snapshots.close(closeLog);
   }
 
   /** Encodes what was proposed here; checks what a leader encoded against the entry before it. */

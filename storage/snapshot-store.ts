@@ -80,6 +80,9 @@ export class SnapshotStore {
   #files: SnapshotFile[];
   #newest: StoredSnapshot | undefined;
   #temporaries = 0;
+  /** Calls under way that change the directory, or read it for an installation. */
+  #jobs = 0;
+  #closing: (() => void) | undefined;
 
   constructor(
     options: SnapshotStoreOptions,
@@ -110,8 +113,27 @@ export class SnapshotStore {
     }
   }
 
+  /** Gives up what is being saved, finishes what is being published, installed or removed. */
+  close(done: () => void): void {
+    this.#closing = done;
+    if (this.#jobs === 0) done();
+  }
+
+  /** The callback of a job that begins now. */
+  #begin<Outcome extends readonly unknown[]>(
+    done: (...outcome: Outcome) => void,
+  ): (...outcome: Outcome) => void {
+    this.#jobs += 1;
+    return (...outcome) => {
+      done(...outcome);
+      this.#jobs -= 1;
+      if (this.#jobs === 0) this.#closing?.();
+    };
+  }
+
   /** Streams the newest snapshot's chunks, each checked. */
-  read(onChunk: (bytes: Uint8Array) => void, done: (error: Error | undefined) => void): void {
+  read(onChunk: (bytes: Uint8Array) => void, tell: (error: Error | undefined) => void): void {
+    const done = this.#begin(tell);
     const path = this.#path(this.#newest?.file.name ?? "");
     this.#fileSystem.open(path, { access: "read" }, (error, file) => {
       if (file === undefined) {
@@ -127,8 +149,9 @@ export class SnapshotStore {
   save(
     description: SnapshotDescription,
     chunks: IterableIterator<Uint8Array>,
-    done: (error: Error | undefined) => void,
+    tell: (error: Error | undefined) => void,
   ): void {
+    const done = this.#begin(tell);
     const temporary = this.#temporary("save");
     const written = (error: Error | undefined, byteLength: number): void => {
       if (error !== undefined) {
@@ -137,7 +160,9 @@ export class SnapshotStore {
       }
       this.publish({ description, path: temporary, byteLength }, () => done(undefined));
     };
-    writeSnapshot(this.#fileSystem, temporary, description, chunks, this.#identity, written);
+    const file = { fileSystem: this.#fileSystem, path: temporary, writer: this.#identity };
+    const isCancelled = () => this.#closing !== undefined;
+    writeSnapshot(file, description, chunks, isCancelled, written);
   }
 
   receive(): SnapshotSink {
@@ -146,14 +171,18 @@ export class SnapshotStore {
 
   /** A file that can not be removed now goes at the next start. */
   discard(received: ReceivedSnapshot): void {
-    this.#fileSystem.unlink(received.path, () => {});
+    this.#fileSystem.unlink(
+      received.path,
+      this.#begin(() => {}),
+    );
   }
 
   /**
    * Gives a verified temporary file its name. A failure here leaves open which snapshot is the
    * newest on disk: it ends the process, like a failed sync.
    */
-  publish(verified: ReceivedSnapshot, done: () => void): void {
+  publish(verified: ReceivedSnapshot, tell: () => void): void {
+    const done = this.#begin(tell);
     const { index, term } = verified.description.metadata;
     const file = { name: snapshotName(index, term), index, term };
     this.#fileSystem.rename(verified.path, this.#path(file.name), (renameError) => {

@@ -21,23 +21,33 @@ const READ_BYTES = 256 * 1024;
 
 type Written = (error: Error | undefined, byteLength: number) => void;
 
+export interface NewSnapshot {
+  readonly fileSystem: FileSystem;
+  readonly path: string;
+  readonly writer: Identity;
+}
+
+/** `isCancelled` is asked before each chunk. */
 export function writeSnapshot(
-  fileSystem: FileSystem,
-  path: string,
+  { fileSystem, path, writer }: NewSnapshot,
   description: SnapshotDescription,
   chunks: IterableIterator<Uint8Array>,
-  writer: Identity,
+  isCancelled: () => boolean,
   done: Written,
 ): void {
   fileSystem.open(path, { access: "create" }, (error, file) => {
     if (file === undefined) done(error, 0);
-    else new SnapshotWriter(file, chunks, done).start(encodeDescription(description, writer));
+    else {
+      const first = encodeDescription(description, writer);
+      new SnapshotWriter(file, chunks, isCancelled, done).start(first);
+    }
   });
 }
 
 class SnapshotWriter {
   readonly #file: File;
   readonly #chunks: IterableIterator<Uint8Array>;
+  readonly #isCancelled: () => boolean;
   readonly #done: Written;
   #frames = 0;
   #stateBytes = 0;
@@ -45,9 +55,15 @@ class SnapshotWriter {
   #at = 0;
   #syncedTo = 0;
 
-  constructor(file: File, chunks: IterableIterator<Uint8Array>, done: Written) {
+  constructor(
+    file: File,
+    chunks: IterableIterator<Uint8Array>,
+    isCancelled: () => boolean,
+    done: Written,
+  ) {
     this.#file = file;
     this.#chunks = chunks;
+    this.#isCancelled = isCancelled;
     this.#done = done;
   }
 
@@ -56,6 +72,10 @@ class SnapshotWriter {
   }
 
   #next(): void {
+    if (this.#isCancelled()) {
+      this.#finish(new Error("the storage is being closed"));
+      return;
+    }
     const { value, done } = this.#chunks.next();
     if (done === true) this.#footer();
     else {

@@ -50,6 +50,7 @@ export const FAULT_KINDS = [
   "helical",
   // The newest stand last: a seed goes on drawing the others as before.
   ...MEMBERSHIP_KINDS,
+  "stop",
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -70,6 +71,7 @@ export const FAULT_EFFECTS = [
   "sessions full",
   "refused: disk-full",
   "ended by a failed call",
+  "stopped",
   "start refused by damage, alone",
   "repaired: exact",
   "repaired: recovering",

@@ -9,7 +9,8 @@
 import { PROCESSES_MAX } from "../../server/replica/forwarder.ts";
 import type { DiskFile } from "../../storage/testing/simulated-disk.ts";
 import type { Cluster } from "./cluster.ts";
-import { DIRECTORY, type Process, type SimulatedNode } from "./node.ts";
+import { DIRECTORY, type SimulatedNode } from "./node.ts";
+import type { Process } from "./node-parts.ts";
 import { promised } from "./violation.ts";
 
 type Files = ReadonlyMap<string, DiskFile>;

@@ -27,7 +27,7 @@ import { type KvReader, SESSION_RANDOM_BYTES } from "../../server/kv/index.ts";
 import { fork } from "./chance.ts";
 import type { Cluster } from "./cluster.ts";
 import { JudgedReader } from "./judged-reader.ts";
-import type { Process } from "./node.ts";
+import type { Process } from "./node-parts.ts";
 import { intentOf } from "./translation.ts";
 import { Violation } from "./violation.ts";
 

@@ -11,7 +11,8 @@ import type { MembershipOutcome } from "../../server/replica/membership-changes.
 import { between, chance, pick, pickAny } from "./chance.ts";
 import type { Cluster } from "./cluster.ts";
 import type { FaultKind, Strike, Striking } from "./faults.ts";
-import type { Process, SimulatedNode } from "./node.ts";
+import type { SimulatedNode } from "./node.ts";
+import type { Process } from "./node-parts.ts";
 import { require } from "./violation.ts";
 
 /** One step of what the operator wants, by what the leader says. */

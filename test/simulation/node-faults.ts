@@ -24,6 +24,7 @@ export function nodeStrikes(striking: Striking): readonly (readonly [FaultKind, 
   const { clients, later } = striking;
   return [
     ["kill", (random, victim) => crash(striking, random, victim, "everything")],
+    ["stop", (random, victim) => victim.stop(between(random, 5, DOWN_MS_MAX))],
     ["power-loss", (random, victim) => crash(striking, random, victim, "nothing")],
     ["torn-write", (random, victim) => crash(striking, random, victim, pick(random, TORN))],
     ["kill-all", crashAll(striking)],

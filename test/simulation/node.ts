@@ -6,21 +6,12 @@
  * A process ends by a crash from outside, in the middle of a disk call, or by itself when its
  * storage failed; whoever runs the node starts the next one.
  */
-import type { Configuration, Entry, Envelope, SeededRandom } from "../../raft/index.ts";
+import type { Entry, Envelope, SeededRandom } from "../../raft/index.ts";
 import { formatEnvelope } from "../../raft/testing/format.ts";
-import {
-  isSupportedCommand,
-  type KvResult,
-  KvStateMachine,
-  type SessionLimits,
-} from "../../server/kv/index.ts";
+import { isSupportedCommand, type KvResult, KvStateMachine } from "../../server/kv/index.ts";
 import type { TransportEvents } from "../../server/peer/index.ts";
 import { openOrSurvey } from "../../server/repairing.ts";
-import type {
-  MembershipView,
-  ReplicaTiming,
-  SnapshotPolicy,
-} from "../../server/replica/options.ts";
+import type { MembershipView } from "../../server/replica/options.ts";
 import { RepairingReplica, rebuildOf } from "../../server/replica/repairing-replica.ts";
 import { Replica } from "../../server/replica.ts";
 import {
@@ -38,52 +29,14 @@ import {
 import type { CrashKeeps } from "../../storage/testing/simulated-disk.ts";
 import { Drive } from "./drive.ts";
 import { DurableLog } from "./durable-log.ts";
-import type { Ledger } from "./ledger.ts";
-import { ConfigurationWatch, type MembershipLedger } from "./membership-ledger.ts";
+import { ConfigurationWatch } from "./membership-ledger.ts";
 import { ProcessDied } from "./mounted-drive.ts";
-import type { Scheduler } from "./scheduler.ts";
+import type { NodeSettings, NodeSurroundings, Process, Repair } from "./node-parts.ts";
 import { SimulatedClock } from "./simulated-clock.ts";
-import type { Port, SimulatedNetwork } from "./simulated-network.ts";
+import type { Port } from "./simulated-network.ts";
 import { SimulatedTransport } from "./simulated-transport.ts";
-import type { Tally } from "./tally.ts";
-import type { Trace } from "./trace.ts";
 import { require, Violation } from "./violation.ts";
 import { WatchedMachine, WatchedStorage } from "./watched.ts";
-
-/** What all nodes of a cluster share. */
-export interface NodeSurroundings {
-  readonly scheduler: Scheduler;
-  readonly network: SimulatedNetwork;
-  readonly ledger: Ledger;
-  readonly membership: MembershipLedger;
-  readonly trace: Trace;
-  readonly tally: Tally;
-}
-
-export interface NodeSettings {
-  readonly initialConfiguration: Configuration;
-  readonly timing: ReplicaTiming;
-  readonly snapshots: SnapshotPolicy;
-  readonly sessionLimits: SessionLimits;
-  readonly storage: Pick<StorageOptions, "segmentBytes" | "batchBytesMax">;
-  readonly diskMsMax: number;
-}
-
-/** What lives as long as one process. */
-export interface Process {
-  readonly incarnation: number;
-  readonly clock: SimulatedClock;
-  readonly machine: WatchedMachine;
-  readonly storage: Storage;
-  readonly replica: Replica<KvResult>;
-  readonly port: Port;
-}
-
-/** A process that is not a member yet: it asks its peers for what its disk lost. */
-interface Repair {
-  readonly clock: SimulatedClock;
-  readonly port: Port;
-}
 
 interface Glimpse {
   readonly term: number;
@@ -91,6 +44,8 @@ interface Glimpse {
 }
 
 export const DIRECTORY = "/data";
+/** How long a process that is asked to end waits for what is under way. */
+const GRACE_MS = 1_000;
 /** The moment the clocks of well-kept machines agree on. */
 const WALL_CLOCK_MS = 1_700_000_000_000;
 const SUPERVISOR_MS = 300;
@@ -182,6 +137,24 @@ export class SimulatedNode {
   crash(keeps: CrashKeeps): void {
     const clock = this.#clock;
     if (clock !== undefined) this.#end(clock, keeps);
+  }
+
+  /** Asks the process to end by itself, which it does unless something ends it before. */
+  stop(downMs: number): void {
+    const { process } = this;
+    if (process === undefined || process.replica.isStopping) return;
+    const { scheduler, tally, trace } = this.#around;
+    trace.note(`node ${this.id} is asked to stop`);
+    const start = this.#starts;
+    process.clock.deliver(() => {
+      process.replica.close(GRACE_MS, () => {
+        tally.count("stopped");
+        this.#end(process.clock, "everything");
+        scheduler.after(downMs, () => {
+          if (this.#starts === start) this.start();
+        });
+      });
+    });
   }
 
   /** The machine is switched off for good. */
