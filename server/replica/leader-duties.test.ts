@@ -8,6 +8,7 @@ const SELF = 1;
 /** Node 1 of three, as far as a leader's duties look at it. */
 class Bench {
   role: Role = "leader";
+  term = 1;
   hasRoom = true;
   /** To whom leadership was offered, once for each try. */
   readonly offers: number[] = [];
@@ -16,10 +17,14 @@ class Bench {
 
   constructor() {
     const role = (): Role => this.role;
+    const term = (): number => this.term;
     this.#duties = new LeaderDuties<string>({
       node: {
         get role() {
           return role();
+        },
+        get term() {
+          return term();
         },
         lastIndex: 7,
         status: () => ({ id: SELF, progress: [followerAt(2, 5), followerAt(3, 6)] }),
@@ -39,8 +44,9 @@ class Bench {
     });
   }
 
-  tick(role: Role, hasRoom: boolean): void {
+  tick(role: Role, hasRoom: boolean, term = this.term): void {
     this.role = role;
+    this.term = term;
     this.hasRoom = hasRoom;
     this.#duties.tick(1, 0);
   }
@@ -64,18 +70,26 @@ describe("a leader whose disk is full", () => {
   test("keeps it when it comes back: all may be full, and each election takes space", () => {
     const bench = new Bench();
     bench.tick("leader", false);
-    bench.tick("follower", false);
+    bench.tick("follower", false, 2);
+    bench.tick("leader", false, 3);
     bench.tick("leader", false);
+    assert.deepEqual(bench.offers, [3]);
+  });
+
+  test("keeps it also when it was away for less than a tick", () => {
+    const bench = new Bench();
     bench.tick("leader", false);
+    bench.tick("leader", false, 3);
+    bench.tick("leader", false, 5);
     assert.deepEqual(bench.offers, [3]);
   });
 
   test("gives way again the next time it is full", () => {
     const bench = new Bench();
     bench.tick("leader", false);
-    bench.tick("follower", false);
+    bench.tick("follower", false, 2);
     bench.tick("follower", true);
-    bench.tick("leader", false);
+    bench.tick("leader", false, 3);
     assert.deepEqual(bench.offers, [3, 3]);
   });
 

@@ -2,13 +2,20 @@
  * What only a leader does on a tick, besides what the algorithm itself asks for: give way when its
  * disk is full, and carry cluster time forward when something is due.
  */
-import type { LogIndex, MonotonicMs, NodeId, RaftNode, RaftStatus } from "../../raft/index.ts";
+import type {
+  LogIndex,
+  MonotonicMs,
+  NodeId,
+  RaftNode,
+  RaftStatus,
+  Term,
+} from "../../raft/index.ts";
 import type { Storage } from "../../storage/index.ts";
 import type { ReplicatedMachine } from "./options.ts";
 
 type Leader = Pick<
   RaftNode,
-  "role" | "lastIndex" | "clusterTime" | "proposeTime" | "transferLeadership"
+  "role" | "term" | "lastIndex" | "clusterTime" | "proposeTime" | "transferLeadership"
 > & { status(): Pick<RaftStatus, "id" | "progress"> };
 
 interface Parts<Result> {
@@ -22,7 +29,8 @@ interface Parts<Result> {
 export class LeaderDuties<Result> {
   readonly #parts: Parts<Result>;
   #timeIndex: LogIndex = 0;
-  #givingWay: "no" | "offered" | "done" = "no";
+  /** The term in which it began to give way; 0 while there is room. */
+  #gaveWayIn: Term = 0;
 
   constructor(parts: Parts<Result>) {
     this.#parts = parts;
@@ -30,26 +38,22 @@ export class LeaderDuties<Result> {
 
   tick(nowMs: MonotonicMs, appliedIndex: LogIndex): void {
     const { node, storage } = this.#parts;
-    const isLeader = node.role === "leader";
-    if (storage.hasRoom(0)) {
-      this.#givingWay = "no";
-      if (isLeader) this.#carryTime(nowMs, appliedIndex);
-    } else {
-      this.#giveWay(isLeader, nowMs);
-    }
+    const hasRoom = storage.hasRoom(0);
+    if (hasRoom) this.#gaveWayIn = 0;
+    if (node.role !== "leader") return;
+    if (hasRoom) this.#carryTime(nowMs, appliedIndex);
+    else this.#giveWay(nowMs);
   }
 
   /**
-   * Once for each time the disk is full: every election takes space from all logs, and when all
-   * disks are full, leadership that went round and round would use up what elections need.
+   * In one term for each time the disk is full: every election takes space from all logs, and when
+   * all disks are full, leadership that went round and round would use up what elections need. By
+   * the term, because it may come back within a tick.
    */
-  #giveWay(isLeader: boolean, nowMs: MonotonicMs): void {
-    if (isLeader && this.#givingWay !== "done") {
-      this.#givingWay = "offered";
-      this.handOver(nowMs);
-    } else if (!isLeader && this.#givingWay === "offered") {
-      this.#givingWay = "done";
-    }
+  #giveWay(nowMs: MonotonicMs): void {
+    const { term } = this.#parts.node;
+    if (this.#gaveWayIn === 0) this.#gaveWayIn = term;
+    if (this.#gaveWayIn === term) this.handOver(nowMs);
   }
 
   /** Asks the voter, of these, that is furthest along and can be reached to take over (3.10). */

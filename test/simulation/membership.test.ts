@@ -3,42 +3,20 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ConfChange } from "../../raft/index.ts";
 import type { MembershipOutcome } from "../../server/replica/membership-changes.ts";
-import { Cluster } from "./cluster.ts";
 import type { SimulatedNode } from "./node.ts";
+import { Scene } from "./scene.ts";
 import { drawShape, ELECTION_TIMEOUT_MS } from "./shape.ts";
 
-const PATIENCE_MS = 5_000;
-const STEP_MS = 1;
-
-class Scene {
-  readonly cluster: Cluster;
-
+class MembershipScene extends Scene {
   constructor(seed: number, everyEntries = 1_000) {
-    const drawn = drawShape(seed);
-    const snapshots = { ...drawn.snapshots, everyEntries, retainedEntries: 0 };
-    const timing = { ...drawn.timing, tickMs: 10, leaseDriftBound: undefined };
-    const shape = { ...drawn, nodes: 3, diskMsMax: 0.5, usesWire: true, snapshots, timing };
-    this.cluster = new Cluster(seed, shape, false);
-    this.until("a leader", () => this.cluster.leader !== undefined);
-  }
-
-  get leader(): SimulatedNode {
-    const { leader } = this.cluster;
-    assert.ok(leader !== undefined, "somebody leads");
-    return leader;
+    const { snapshots } = drawShape(seed);
+    super(seed, { snapshots: { ...snapshots, everyEntries, retainedEntries: 0 } });
   }
 
   get ids(): readonly number[] {
     this.until("a leader", () => this.cluster.leader !== undefined);
     const members = this.leader.process?.replica.raft.configuration.members ?? [];
     return members.map(({ id }) => id);
-  }
-
-  until(what: string, isDone: () => boolean): void {
-    const { scheduler } = this.cluster;
-    const endMs = scheduler.nowMs + PATIENCE_MS;
-    while (!isDone() && scheduler.nowMs < endMs) scheduler.runFor(STEP_MS);
-    assert.ok(isDone(), `${what} within ${PATIENCE_MS} ms`);
   }
 
   /** Asked of the leader until it is committed, as an operator does. */
@@ -72,10 +50,6 @@ class Scene {
     this.change({ kind: "remove", id });
   }
 
-  run(durationMs: number): void {
-    this.cluster.scheduler.runFor(durationMs);
-  }
-
   appliedOn({ process }: SimulatedNode): number {
     return process?.machine.appliedIndex ?? 0;
   }
@@ -98,7 +72,7 @@ class Scene {
 for (const everyEntries of [1_000, 3]) {
   const how = everyEntries === 3 ? "by snapshots" : "by the log";
   test(`all members are replaced one by one, the new ones catch up ${how}`, () => {
-    const scene = new Scene(11, everyEntries);
+    const scene = new MembershipScene(11, everyEntries);
     for (const old of [...scene.cluster.nodes]) {
       scene.join();
       scene.remove(old);
@@ -117,7 +91,7 @@ for (const everyEntries of [1_000, 3]) {
 }
 
 test("removed members that come back with their old disks disturb nobody", () => {
-  const scene = new Scene(12);
+  const scene = new MembershipScene(12);
   const removed = [...scene.cluster.nodes];
   for (const old of removed) {
     scene.join();
@@ -137,7 +111,7 @@ test("removed members that come back with their old disks disturb nobody", () =>
 
 test("a leader that removes itself is followed by another within two election timeouts", () => {
   for (let seed = 20; seed < 30; seed += 1) {
-    const scene = new Scene(seed);
+    const scene = new MembershipScene(seed);
     scene.run(500);
     const old = scene.leader;
     const startMs = scene.cluster.scheduler.nowMs;
@@ -154,7 +128,7 @@ test("a leader that removes itself is followed by another within two election ti
 });
 
 test("a member that was away hears leaders that came while it was away", () => {
-  const scene = new Scene(13);
+  const scene = new MembershipScene(13);
   const away = scene.cluster.nodes.find((node) => node !== scene.leader);
   assert.ok(away !== undefined);
   away.crash("everything");
@@ -174,7 +148,7 @@ test("a member that was away hears leaders that came while it was away", () => {
 });
 
 test("a second change is refused while the first is not committed, and one on a follower, too", () => {
-  const scene = new Scene(14);
+  const scene = new MembershipScene(14);
   scene.run(500);
   const { leader } = scene;
   const outcomes: MembershipOutcome[] = [];
@@ -196,7 +170,7 @@ test("a second change is refused while the first is not committed, and one on a 
 
 test("a leader that is cut off takes back that it removed its successor", () => {
   for (const target of [0, 1]) {
-    const scene = new Scene(15);
+    const scene = new MembershipScene(15);
     scene.run(500);
     const { leader, cluster } = scene;
     const { network } = cluster;
