@@ -8,10 +8,11 @@ import { join } from "node:path";
 import { afterEach, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import * as z from "zod";
-import { askSupervisor } from "./control.ts";
-import { askStatus } from "./leader.ts";
+import { freePorts } from "../loadtest/free-ports.ts";
+import { askSupervisor } from "../server/dev/control.ts";
+import { askStatus } from "../server/dev/leader.ts";
 
-const RUN_DEV = fileURLToPath(new URL("testing/run-dev.ts", import.meta.url));
+const RUN_DEV = fileURLToPath(new URL("../server/dev/testing/run-dev.ts", import.meta.url));
 const PATIENCE_MS = 20_000;
 
 const cleanups: (() => void)[] = [];
@@ -36,18 +37,6 @@ async function cluster(count: number): Promise<Cluster> {
   });
   const line = members.map(({ id, peer, client }) => `${id}=${peer}/${client}`).join(",");
   return { directory, members, args: ["--cluster", line, "--data", directory] };
-}
-
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(Array.from({ length: count }, () => listen(0)));
-  const ports = servers.map((server) => {
-    const address = server.address();
-    return address !== null && typeof address === "object" ? address.port : 0;
-  });
-  await Promise.all(
-    servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))),
-  );
-  return ports;
 }
 
 function listen(port: number): Promise<Server> {
