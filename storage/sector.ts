@@ -56,12 +56,14 @@ export function isZeroRange(bytes: Buffer, from: number, to: number): boolean {
   return ZERO_STRIDE.compare(bytes, from, to, 0, to - from) === 0;
 }
 
-/** The first byte from `at` on that may not be zero: whole strides are compared at once. */
+/** The first sector from `at` on that may not be zero: whole strides are compared at once. */
 export function skipZeros(bytes: Buffer, at: number): number {
   let next = at;
-  while (next + ZERO_STRIDE.length <= bytes.length) {
-    if (ZERO_STRIDE.compare(bytes, next, next + ZERO_STRIDE.length) !== 0) break;
-    next += ZERO_STRIDE.length;
+  while (next < bytes.length) {
+    const stride = Math.min(ZERO_STRIDE.length, bytes.length - next);
+    // A sector the file ends inside is for its reader to judge.
+    if (stride % SECTOR_BYTES !== 0 || !isZeroRange(bytes, next, next + stride)) break;
+    next += stride;
   }
   return next;
 }

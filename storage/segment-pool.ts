@@ -17,7 +17,7 @@ import type { File, FileSystem } from "./file-system.ts";
 import type { StorageReport } from "./report.ts";
 import { segmentName } from "./segment-header.ts";
 
-const ZERO_CHUNK_BYTES = 1024 * 1024;
+const ZEROS = Buffer.alloc(1024 * 1024);
 /** Zeros are synced in steps, so that no single flush holds up the log's own writes for long. */
 const SYNC_STEP_CHUNKS = 4;
 const RETRY_MS = 1000;
@@ -178,10 +178,10 @@ export class SegmentPool {
       file.sync(done);
       return;
     }
-    const length = Math.min(ZERO_CHUNK_BYTES, segmentBytes - at);
-    file.write(Buffer.alloc(length), at, (error) => {
+    const length = Math.min(ZEROS.length, segmentBytes - at);
+    file.write(ZEROS.subarray(0, length), at, (error) => {
       const next = at + length;
-      const chunks = next / ZERO_CHUNK_BYTES;
+      const chunks = next / ZEROS.length;
       if (error !== undefined) done(error);
       else if (next < segmentBytes && chunks % SYNC_STEP_CHUNKS === 0) {
         file.sync((syncError) => {

@@ -21,7 +21,7 @@ import { PAGE_BYTES } from "./sector.ts";
 import { encodeSegmentHeader, segmentName } from "./segment-header.ts";
 import type { WalPosition } from "./wal.ts";
 
-const ZERO_CHUNK_BYTES = 1024 * 1024;
+const ZEROS = Buffer.alloc(1024 * 1024);
 
 export interface FirstSegment {
   readonly fileSystem: FileSystem;
@@ -104,8 +104,8 @@ function fillWithZeros(fileSystem: FileSystem, path: string, segmentBytes: numbe
   const temporary = `${path}.tmp`;
   const file = fileSystem.openSync(temporary, { access: "create" });
   try {
-    for (let at = 0; at < segmentBytes; at += ZERO_CHUNK_BYTES) {
-      file.writeSync(Buffer.alloc(Math.min(ZERO_CHUNK_BYTES, segmentBytes - at)), at);
+    for (let at = 0; at < segmentBytes; at += ZEROS.length) {
+      file.writeSync(ZEROS.subarray(0, Math.min(ZEROS.length, segmentBytes - at)), at);
     }
     file.syncSync();
   } finally {

@@ -41,8 +41,9 @@ export class DiskFile {
 
   write(bytes: Uint8Array, position: number): void {
     const end = position + bytes.length;
-    this.#makeOwn(Math.max(end, this.current.length));
-    this.#keepOld(floorSector(position), end);
+    const lengthBefore = this.current.length;
+    this.#makeOwn(Math.max(end, lengthBefore));
+    this.#keepOld(floorSector(position), end, lengthBefore);
     for (let at = floorSector(position); at < end; at += SECTOR_BYTES) {
       this.unflushed.add(at);
       if (this.#unreadable.size > 0) this.#unreadable.delete(at);
@@ -50,8 +51,8 @@ export class DiskFile {
     this.current.set(bytes, position);
   }
 
-  /** Run by run of sectors: most writes are one run. */
-  #keepOld(from: number, end: number): void {
+  /** Run by run of sectors: most writes are one run. Behind the end there was nothing to keep. */
+  #keepOld(from: number, end: number, lengthBefore: number): void {
     if (this.#old.length < this.current.length) {
       const old = Buffer.alloc(this.current.length);
       this.#old.copy(old);
@@ -66,7 +67,8 @@ export class DiskFile {
       if (start < at) this.current.copy(this.#old, start, start, at);
       start = at + SECTOR_BYTES;
     }
-    if (start < end) this.current.copy(this.#old, start, start, ceilSector(end));
+    const keptEnd = Math.min(ceilSector(end), lengthBefore);
+    if (start < keptEnd) this.current.copy(this.#old, start, start, keptEnd);
   }
 
   flush(): void {
