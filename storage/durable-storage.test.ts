@@ -79,6 +79,27 @@ test("on a real disk: append, roll, snapshot, compact, close, and find it all ag
   await new Promise<void>((resolve) => second.close(resolve));
 });
 
+test("compaction does not wait for the segment that is about to begin", () => {
+  const run = new ScriptedRun(new SimulatedFileSystem(), 1);
+  run.step(() => run.open());
+  for (let index = 1; index <= 40; index += 4) run.step(() => run.append(1, index, 4, 900));
+  run.step(() => run.save(38));
+  const before = run.storage.statistics.segments;
+  run.step(() => {
+    let index = 41;
+    for (; run.storage.statistics.segments === before; index += 1) {
+      run.append(1, index, 1, 900);
+      // The write that begins the next segment is on its way.
+      if (run.storage.statistics.segments === before) run.settle();
+    }
+    run.compact(38);
+    const { segments } = run.storage.statistics;
+    assert.ok(segments < before, `${segments} of ${before} segments are left`);
+  });
+  const after = run.fileSystem.restart("nothing", new SeededRandom(1));
+  new ScriptedRun(after, 1, run.model).recover("while a segment begins");
+});
+
 test("what compaction began is finished before the files are closed", () => {
   for (let seed = 1; seed <= 50; seed += 1) {
     const run = new ScriptedRun(new SimulatedFileSystem(), seed);

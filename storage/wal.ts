@@ -175,16 +175,16 @@ export class Wal {
     return batchFileBytes(bytes + waiting + reserve) <= this.#roomBytes() + prepared;
   }
 
-  /** Takes out the leading segments all of whose entries are at or before `through`. */
+  /**
+   * Takes out the leading segments all of whose entries are at or before `through`: none but those
+   * that a newer one follows which has begun on disk.
+   */
   dropThrough(through: LogIndex): readonly LiveSegment[] {
     let count = 0;
-    for (const segment of this.#segments) {
-      const isCurrent = count === this.#segments.length - 1;
-      if (isCurrent || segment.lastIndex > through) break;
+    for (const { sequence, lastIndex } of this.#segments) {
+      if (sequence >= this.#begunSegment || lastIndex > through) break;
       count += 1;
     }
-    // The present segment must have begun on disk before the older ones may go.
-    if (this.#begunSegment !== this.#segments.at(-1)?.sequence) count = 0;
     return this.#segments.splice(0, count);
   }
 
