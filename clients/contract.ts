@@ -48,6 +48,7 @@ export const ERRORS = {
   SESSIONS_FULL: { status: 429, retryable: true, outcome: "not_applied" },
   HEADERS_TOO_LARGE: { status: 431, retryable: false, outcome: "not_applied" },
   NO_LEADER: { status: 503, retryable: true, outcome: "not_applied" },
+  TOO_MANY_CONNECTIONS: { status: 503, retryable: true, outcome: "not_applied" },
   OVERLOADED: { status: 503, retryable: true, outcome: "not_applied" },
   STARTING: { status: 503, retryable: true, outcome: "not_applied" },
   STOPPING: { status: 503, retryable: true, outcome: "not_applied" },

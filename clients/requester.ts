@@ -163,6 +163,7 @@ function reactionTo(refusal: Refusal): "settle" | "stay" | "move-on" | "redirect
     case "REQUEST_TIMEOUT":
       return "stay";
     case "NO_LEADER":
+    case "TOO_MANY_CONNECTIONS":
     case "STARTING":
     case "STOPPING":
     case "BEHIND":

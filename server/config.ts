@@ -55,6 +55,7 @@ export interface ServerConfig {
   readonly segmentBytes: number;
   readonly valueBytesMax: number;
   readonly maxConnections: number;
+  readonly maxConnectionsPerAddress: number;
   /** Host names this node answers to besides its own addresses and loopback names. */
   readonly allowedHosts: readonly string[];
   readonly logFormat: "auto" | "json" | "text";
@@ -141,6 +142,9 @@ export const serverSchema = z.strictObject({
   maxConnections: integer(1, 65_536)
     .default(1024)
     .meta({ title: "COUNT", description: "Client connections at a time." }),
+  maxConnectionsPerAddress: integer(1, 65_536)
+    .default(256)
+    .meta({ title: "COUNT", description: "Of these, from one address beyond this machine." }),
   logFormat: choice(["auto", "json", "text"])
     .default("auto")
     .meta({ title: "FORMAT", description: "json, text, or auto: text on a terminal." }),
@@ -212,6 +216,7 @@ function settle(
     segmentBytes: options.segmentBytes,
     valueBytesMax: options.valueBytesMax,
     maxConnections: options.maxConnections,
+    maxConnectionsPerAddress: options.maxConnectionsPerAddress,
     allowedHosts: options.allowedHosts,
     logFormat: options.logFormat,
     logLevel: options.logLevel,

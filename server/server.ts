@@ -143,6 +143,7 @@ function createClientPort(
     allowedHosts: config.allowedHosts,
     bodyBytesMax: valueBytesMax,
     socketsMax: config.maxConnections,
+    socketsPerAddressMax: config.maxConnectionsPerAddress,
   });
 }
 

@@ -12,6 +12,7 @@ import { getRequestListener } from "@hono/node-server";
 import { LIMITS } from "../../clients/contract.ts";
 import type { Clock } from "../../raft/index.ts";
 import type { App } from "./app.ts";
+import { ConnectionLimits } from "./connection-limits.ts";
 import { errorResponse, internalErrorResponse } from "./error-response.ts";
 import type { HttpLogger } from "./logger.ts";
 import { answerBrokenSocket, answerInFlight, answerRefusal, endGently } from "./raw-answer.ts";
@@ -50,6 +51,8 @@ export const HTTP_TIMEOUTS: HttpTimeouts = {
 
 const SOCKETS_MAX = 1_024;
 const SOCKETS_PER_ADDRESS_MAX = 256;
+/** Connections above the limits that are told so at a time; more of them are just closed. */
+const SOCKETS_REFUSED_MAX = 64;
 /** Requests that may wait behind an unfinished one on the same connection. */
 const PIPELINED_MAX = 256;
 
@@ -64,8 +67,9 @@ export class HttpServer {
   readonly #server: Server;
   readonly #gate: RequestGate;
   readonly #listener: Listener;
+  readonly #limits: ConnectionLimits;
+  readonly #socketsMax: number;
   readonly #sockets = new Set<Socket>();
-  readonly #socketsByAddress = new Map<string, number>();
   /** How many requests wait on a connection; only connections that pipeline have an entry. */
   readonly #pipelined = new WeakMap<Socket, number>();
   #isDraining = false;
@@ -77,6 +81,9 @@ export class HttpServer {
       allowedHosts: options.allowedHosts ?? [],
       bodyBytesMax: options.bodyBytesMax ?? LIMITS.valueBytesMax,
     });
+    this.#socketsMax = options.socketsMax ?? SOCKETS_MAX;
+    const perAddress = options.socketsPerAddressMax ?? SOCKETS_PER_ADDRESS_MAX;
+    this.#limits = new ConnectionLimits({ inAll: this.#socketsMax, perAddress });
     this.#listener = this.#createListener();
     this.#server = this.#createServer(options.timeouts ?? HTTP_TIMEOUTS);
   }
@@ -155,7 +162,7 @@ export class HttpServer {
     });
     // Without it, a client that never reads its answer keeps the answer in our memory.
     server.timeout = timeouts.stalledMs;
-    server.maxConnections = this.#options.socketsMax ?? SOCKETS_MAX;
+    server.maxConnections = this.#socketsMax + SOCKETS_REFUSED_MAX;
     // A client that has sent all it wants may half-close and still gets its answer.
     Object.assign(server, { httpAllowHalfOpen: true });
     const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void =>
@@ -178,22 +185,18 @@ export class HttpServer {
   }
 
   #onConnection(socket: Socket): void {
-    const address = socket.remoteAddress ?? "";
-    const count = (this.#socketsByAddress.get(address) ?? 0) + 1;
-    const countMax = this.#options.socketsPerAddressMax ?? SOCKETS_PER_ADDRESS_MAX;
-    if (count > countMax) {
-      socket.destroy();
-      return;
-    }
-    this.#socketsByAddress.set(address, count);
-    this.#sockets.add(socket);
     // node:http ends a connection it will not reuse with destroySoon(), which does not wait.
     socket.destroySoon = () => endGently(socket, this.#options.clock);
+    const address = socket.remoteAddress ?? "";
+    const refusal = this.#limits.take(address);
+    if (refusal !== undefined) {
+      answerBrokenSocket(socket, "TOO_MANY_CONNECTIONS", `${refusal} Try again, or use fewer.`);
+      return;
+    }
+    this.#sockets.add(socket);
     socket.once("close", () => {
       this.#sockets.delete(socket);
-      const left = (this.#socketsByAddress.get(address) ?? 1) - 1;
-      if (left === 0) this.#socketsByAddress.delete(address);
-      else this.#socketsByAddress.set(address, left);
+      this.#limits.release(address);
     });
   }
 

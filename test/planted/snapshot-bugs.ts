@@ -109,6 +109,6 @@ export const SNAPSHOT_BUGS: readonly PlantedBug[] = [
         replace: "if (nowMs > 0) return;",
       },
     ],
-    finders: [simulation("partition", "kill", "stall")],
+    finders: [simulation("one-way", "stall")],
   },
 ];
