@@ -140,8 +140,8 @@ export const STORAGE_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: "storage/wal.ts",
-        find: "if (isCurrent || segment.lastIndex > through) break;",
-        replace: "if (isCurrent || segment.lastIndex > through + 1) break;",
+        find: "if (sequence >= this.#begunSegment || lastIndex > through) break;",
+        replace: "if (sequence >= this.#begunSegment || lastIndex > through + 1) break;",
       },
     ],
     finders: [testFile("storage/array-model.test.ts")],
