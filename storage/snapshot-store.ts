@@ -80,7 +80,8 @@ export class SnapshotStore {
   #files: SnapshotFile[];
   #newest: StoredSnapshot | undefined;
   #temporaries = 0;
-  /** Calls under way that change the directory, or read it for an installation. */
+  readonly #receivers = new Set<SnapshotReceiver>();
+  /** What is under way that changes the directory, or reads it for an installation. */
   #jobs = 0;
   #closing: (() => void) | undefined;
 
@@ -113,10 +114,16 @@ export class SnapshotStore {
     }
   }
 
-  /** Gives up what is being saved, finishes what is being published, installed or removed. */
+  /**
+   * Gives up what is being saved or received, finishes what is being published, installed or
+   * removed. From here on nothing begins any more.
+   */
   close(done: () => void): void {
+    // A job itself, so that none of the others that ends at once is taken for the last.
+    const begun = this.#begin(() => {});
     this.#closing = done;
-    if (this.#jobs === 0) done();
+    for (const receiver of this.#receivers) receiver.abort();
+    begun();
   }
 
   /** The callback of a job that begins now. */
@@ -165,12 +172,20 @@ export class SnapshotStore {
     writeSnapshot(file, description, chunks, isCancelled, written);
   }
 
+  /** A job until it ends; one that begins too late is over from the start. */
   receive(): SnapshotSink {
-    return new SnapshotReceiver(this.#fileSystem, this.#temporary("receive"), this.#identity);
+    const isLate = this.#closing !== undefined;
+    const ended = isLate ? () => {} : this.#begin(() => this.#receivers.delete(receiver));
+    const path = this.#temporary("receive");
+    const receiver = new SnapshotReceiver(this.#fileSystem, path, this.#identity, ended);
+    if (isLate) receiver.abort();
+    else this.#receivers.add(receiver);
+    return receiver;
   }
 
   /** A file that can not be removed now goes at the next start. */
   discard(received: ReceivedSnapshot): void {
+    if (this.#closing !== undefined) return;
     this.#fileSystem.unlink(
       received.path,
       this.#begin(() => {}),

@@ -1,0 +1,86 @@
+/** After `close` is done, nothing of a storage touches its directory: the next one may be open. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { ReceivedSnapshot } from "./contract.ts";
+import { donateSnapshot } from "./testing/donor.ts";
+import { DIRECTORY, ScriptedRun } from "./testing/scripted-run.ts";
+import { SimulatedFileSystem } from "./testing/simulated-file-system.ts";
+
+const PIECE_BYTES = 300;
+
+function opened(seed: number): ScriptedRun {
+  const run = new ScriptedRun(new SimulatedFileSystem(), seed);
+  run.step(() => run.open());
+  return run;
+}
+
+/** Closes in the middle of things and lets everything end; nothing may follow the end. */
+function closeAndSettle(run: ScriptedRun, context: string): void {
+  const { fileSystem } = run;
+  const ends: number[] = [];
+  run.storage.close(() => ends.push(fileSystem.calls));
+  run.settle();
+  assert.deepEqual(ends, [fileSystem.calls], `${context}: closed once, and nothing follows`);
+  assert.deepEqual(run.failures, [], context);
+}
+
+function leftovers(run: ScriptedRun): readonly string[] {
+  return run.fileSystem.listSync(DIRECTORY).filter((name) => name.endsWith(".tmp"));
+}
+
+/** Feeds a snapshot as a connection would: the next piece when the last one was taken. */
+function feed(run: ScriptedRun, bytes: Buffer, received: ReceivedSnapshot[]): void {
+  const sink = run.storage.receiveSnapshot();
+  const more = (at: number): void => {
+    if (at >= bytes.length) {
+      sink.finish((_error, whole) => {
+        if (whole !== undefined) received.push(whole);
+      });
+      return;
+    }
+    sink.write(bytes.subarray(at, at + PIECE_BYTES), (error) => {
+      if (error === undefined) more(at + PIECE_BYTES);
+    });
+  };
+  more(0);
+}
+
+test("a snapshot that is being received is given up when the files are closed", () => {
+  const bytes = donateSnapshot(40, 3);
+  for (let turns = 0; turns < 12; turns += 1) {
+    const run = opened(turns + 1);
+    const received: ReceivedSnapshot[] = [];
+    feed(run, bytes, received);
+    for (let turn = 0; turn < turns; turn += 1) run.fileSystem.deliver();
+    closeAndSettle(run, `${turns} turns`);
+    // What came whole before the end is the next start's to remove.
+    if (received.length === 0) assert.deepEqual(leftovers(run), [], `${turns} turns`);
+  }
+});
+
+test("a sender that is silent does not hold up the end", () => {
+  const run = opened(1);
+  const sink = run.storage.receiveSnapshot();
+  sink.write(donateSnapshot(40, 3).subarray(0, PIECE_BYTES), () => {});
+  run.settle();
+  assert.equal(leftovers(run).length, 1);
+  closeAndSettle(run, "silent");
+  assert.deepEqual(leftovers(run), []);
+});
+
+test("once closed, nothing is received and nothing discarded any more", () => {
+  const run = opened(1);
+  const bytes = donateSnapshot(40, 3);
+  const received: ReceivedSnapshot[] = [];
+  feed(run, bytes, received);
+  run.settle();
+  closeAndSettle(run, "first");
+  const { calls } = run.fileSystem;
+  feed(run, bytes, received);
+  run.settle();
+  const [whole] = received;
+  assert.ok(whole !== undefined && received.length === 1);
+  run.storage.discardSnapshot(whole);
+  run.settle();
+  assert.equal(run.fileSystem.calls, calls);
+});
