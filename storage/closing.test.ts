@@ -1,11 +1,13 @@
 /** After `close` is done, nothing of a storage touches its directory: the next one may be open. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { SeededRandom } from "../raft/index.ts";
 import type { ReceivedSnapshot } from "./contract.ts";
 import { donateSnapshot } from "./testing/donor.ts";
 import { DIRECTORY, ScriptedRun } from "./testing/scripted-run.ts";
 import { SimulatedFileSystem } from "./testing/simulated-file-system.ts";
 
+const SEEDS = 40;
 const PIECE_BYTES = 300;
 
 function opened(seed: number): ScriptedRun {
@@ -83,4 +85,18 @@ test("once closed, nothing is received and nothing discarded any more", () => {
   run.storage.discardSnapshot(whole);
   run.settle();
   assert.equal(run.fileSystem.calls, calls);
+});
+
+test("a disk that turns out to be full while closing ends the wait for room", () => {
+  for (let seed = 1; seed <= SEEDS; seed += 1) {
+    const run = opened(seed);
+    run.step(() => {
+      run.fileSystem.limitRoom(0);
+      run.append(1, 1, 40, 900);
+      for (let turn = 0; turn < seed % 8; turn += 1) run.fileSystem.deliver();
+      closeAndSettle(run, `seed ${seed}`);
+    });
+    const after = run.fileSystem.restart("nothing", new SeededRandom(seed));
+    new ScriptedRun(after, seed, run.model).recover(`seed ${seed}`);
+  }
 });

@@ -91,10 +91,10 @@ export class DurableStorage implements Storage {
       snapshotFiles,
       snapshot,
     );
-    const onReady = (): void => this.#wal.flush();
+    const onChange = (): void => this.#wal.flush();
     const onPoolFailure = fail("a log segment");
     this.#pool = new SegmentPool(
-      { fileSystem, directory, clock, onReport, onReady, onFailure: onPoolFailure },
+      { fileSystem, directory, clock, onReport, onChange, onFailure: onPoolFailure },
       state.wal.sequence + 1,
     );
     const walOptions = {
