@@ -100,3 +100,28 @@ test("a disk that turns out to be full while closing ends the wait for room", ()
     new ScriptedRun(after, seed, run.model).recover(`seed ${seed}`);
   }
 });
+
+test("an installation whose turn comes while closing does not begin", () => {
+  for (let seed = 1; seed <= SEEDS; seed += 1) {
+    const run = opened(seed);
+    const received: ReceivedSnapshot[] = [];
+    feed(run, donateSnapshot(40, 3), received);
+    run.settle();
+    const [whole] = received;
+    assert.ok(whole !== undefined);
+    run.fileSystem.limitRoom(0);
+    // Into the prepared segment: the one after it finds no room, and there is some in this one.
+    run.step(() => run.append(1, 1, 1));
+    run.step(() => run.append(1, 2, 1));
+    assert.ok(run.reports.some(({ kind }) => kind === "allocation-failed"));
+    const calls: string[] = [];
+    const hardState = { term: 1, vote: 1, commitIndex: 0 };
+    run.storage.persist({ hardState, mustSyncHardState: true, entries: [] }, () => {
+      calls.push("durable");
+      run.storage.installSnapshot(whole, () => {}, assert.fail);
+    });
+    closeAndSettle(run, `seed ${seed}`);
+    assert.deepEqual(calls, ["durable"]);
+    assert.equal(run.storage.snapshot, undefined, "it is left to the leader to send it again");
+  }
+});

@@ -188,7 +188,7 @@ export class DurableStorage implements Storage {
     onChunk: (bytes: Uint8Array) => void,
     done: (error: Error | undefined) => void,
   ): void {
-    if (this.#failed) return;
+    if (this.#failed || this.#isClosing) return;
     assert(!this.#installing, "one snapshot is installed at a time");
     const newest = this.snapshot?.metadata.index ?? 0;
     assert(received.description.metadata.index > newest, "an installed snapshot is the newest");
