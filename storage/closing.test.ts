@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { SeededRandom } from "../raft/index.ts";
 import type { ReceivedSnapshot } from "./contract.ts";
 import { donateSnapshot } from "./testing/donor.ts";
-import { DIRECTORY, ScriptedRun } from "./testing/scripted-run.ts";
+import { DIRECTORY, describe, ScriptedRun } from "./testing/scripted-run.ts";
 import { SimulatedFileSystem } from "./testing/simulated-file-system.ts";
 
 const SEEDS = 40;
@@ -124,4 +124,56 @@ test("an installation whose turn comes while closing does not begin", () => {
     assert.deepEqual(calls, ["durable"]);
     assert.equal(run.storage.snapshot, undefined, "it is left to the leader to send it again");
   }
+});
+
+const LARGE = { chunks: 24, chunkBytes: 256 * 1024 } as const;
+
+function* largeState(): IterableIterator<Uint8Array> {
+  for (let n = 0; n < LARGE.chunks; n += 1) yield Buffer.alloc(LARGE.chunkBytes, n);
+}
+
+/** Steps until `what` was called, and no further. */
+function stepUntil(run: ScriptedRun, what: string): void {
+  const isThere = (): boolean => run.fileSystem.trace.some((line) => line.endsWith(what));
+  while (!isThere()) run.fileSystem.deliver();
+}
+
+/** How many completions the end waits for. */
+function stepsToEnd(run: ScriptedRun): number {
+  let isClosed = false;
+  run.storage.close(() => {
+    isClosed = true;
+  });
+  let steps = 0;
+  for (; !isClosed; steps += 1) {
+    if (run.fileSystem.completionsDue === 0) assert.ok(run.clock.runSoon(), "it goes on");
+    run.fileSystem.deliver();
+  }
+  return steps;
+}
+
+test("a large snapshot is not read to its end when the files are closed", () => {
+  const saving = opened(1);
+  const description = describe(10, 1, 0);
+  saving.storage.saveSnapshot(description, largeState(), () => {});
+  stepUntil(saving, "sync snapshot-save-1.tmp");
+  const saved = stepsToEnd(saving);
+  assert.ok(saved < LARGE.chunks, `${saved} steps to the end of a save`);
+  assert.deepEqual(leftovers(saving), []);
+
+  const donor = opened(1);
+  donor.step(() => donor.storage.saveSnapshot(description, largeState(), () => {}));
+  const name = donor.fileSystem.listSync(DIRECTORY).find((found) => found.startsWith("snapshot-"));
+  assert.ok(name !== undefined);
+  const installing = opened(1);
+  const sink = installing.storage.receiveSnapshot();
+  installing.step(() => sink.write(donor.fileSystem.bytesOf(`${DIRECTORY}/${name}`), () => {}));
+  let pieces = 0;
+  sink.finish((_error, whole) => {
+    assert.ok(whole !== undefined);
+    installing.storage.installSnapshot(whole, () => (pieces += 1), assert.fail);
+  });
+  while (pieces === 0) installing.fileSystem.deliver();
+  const installed = stepsToEnd(installing);
+  assert.ok(installed < LARGE.chunks, `${installed} steps to the end of an installation`);
 });

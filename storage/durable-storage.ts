@@ -199,7 +199,7 @@ export class DurableStorage implements Storage {
       if (this.#isClosing) return;
       this.#snapshots.read(onChunk, (error) => {
         this.#installing = false;
-        if (!this.#failed) done(error);
+        if (!this.#failed && !this.#isClosing) done(error);
       });
     };
     this.#wal.append(barrier);
@@ -240,7 +240,7 @@ export class DurableStorage implements Storage {
     else marked();
   }
 
-  /** `done` when the directory is left alone; a snapshot that is being saved is given up. */
+  /** `done` when the directory is left alone; snapshots that are under way are given up. */
   close(done: () => void): void {
     if (this.#failed) return;
     this.#isClosing = true;

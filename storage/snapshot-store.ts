@@ -115,8 +115,8 @@ export class SnapshotStore {
   }
 
   /**
-   * Gives up what is being saved or received, finishes what is being published, installed or
-   * removed. From here on nothing begins any more.
+   * Gives up what is being saved, received or read, finishes what is being published or removed.
+   * From here on nothing begins any more.
    */
   close(done: () => void): void {
     // A job itself, so that none of the others that ends at once is taken for the last.
@@ -125,6 +125,8 @@ export class SnapshotStore {
     for (const receiver of this.#receivers) receiver.abort();
     begun();
   }
+
+  readonly #isCancelled = (): boolean => this.#closing !== undefined;
 
   /** The callback of a job that begins now. */
   #begin<Outcome extends readonly unknown[]>(
@@ -147,7 +149,8 @@ export class SnapshotStore {
         done(error);
         return;
       }
-      readSnapshotBytes(file, new SnapshotParser(path, onChunk), (readError) => {
+      const parser = new SnapshotParser(path, onChunk);
+      readSnapshotBytes(file, parser, this.#isCancelled, (readError) => {
         file.close(() => done(readError));
       });
     });
@@ -168,8 +171,7 @@ export class SnapshotStore {
       this.publish({ description, path: temporary, byteLength }, () => done(undefined));
     };
     const file = { fileSystem: this.#fileSystem, path: temporary, writer: this.#identity };
-    const isCancelled = () => this.#closing !== undefined;
-    writeSnapshot(file, description, chunks, isCancelled, written);
+    writeSnapshot(file, description, chunks, this.#isCancelled, written);
   }
 
   /** A job until it ends; one that begins too late is over from the start. */
