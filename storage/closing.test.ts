@@ -177,3 +177,19 @@ test("a large snapshot is not read to its end when the files are closed", () => 
   const installed = stepsToEnd(installing);
   assert.ok(installed < LARGE.chunks, `${installed} steps to the end of an installation`);
 });
+
+test("the removal of evidence is finished before the end", () => {
+  const evidence = (run: ScriptedRun): readonly string[] =>
+    run.fileSystem.listSync(DIRECTORY).filter((name) => name.startsWith("damaged-"));
+  for (let turns = 0; turns < 8; turns += 1) {
+    const run = opened(turns + 1);
+    for (const name of ["a", "b", "c"]) {
+      run.fileSystem.plant(`${DIRECTORY}/damaged-${name}`, Buffer.from(name));
+    }
+    run.vote(1, 1);
+    run.storage.markWhole(() => {});
+    for (let turn = 0; turn < turns; turn += 1) run.fileSystem.deliver();
+    closeAndSettle(run, `${turns} turns`);
+    assert.deepEqual(evidence(run), []);
+  }
+});

@@ -25,6 +25,7 @@ import { dropEvidence } from "./evidence.ts";
 import type { FileSystem } from "./file-system.ts";
 import type { HardStateFile } from "./hard-state-file.ts";
 import type { IdentityExpectation } from "./identity-file.ts";
+import { Jobs } from "./jobs.ts";
 import { recoverStorage } from "./recovery.ts";
 import type { StorageReport } from "./report.ts";
 import { SegmentPool } from "./segment-pool.ts";
@@ -67,6 +68,8 @@ export class DurableStorage implements Storage {
   readonly #pool: SegmentPool;
   readonly #hardStateFile: HardStateFile;
   readonly #snapshots: SnapshotStore;
+  /** The removal of evidence, which is nobody else's. */
+  readonly #removals = new Jobs();
   #failed = false;
   #saving = false;
   #installing = false;
@@ -232,9 +235,11 @@ export class DurableStorage implements Storage {
     if (this.#failed) return;
     const { fileSystem, directory } = this.#options;
     const marked = (): void => {
-      dropEvidence(fileSystem, directory, "damaged", () => {
+      if (this.#isClosing) return;
+      const dropped = this.#removals.begin(() => {
         if (!this.#failed) done();
       });
+      dropEvidence(fileSystem, directory, "damaged", dropped);
     };
     if (this.isRecovering) this.#hardStateFile.markWhole(marked);
     else marked();
@@ -244,9 +249,8 @@ export class DurableStorage implements Storage {
   close(done: () => void): void {
     if (this.#failed) return;
     this.#isClosing = true;
-    const closeLog = (): void => {
-      this.#wal.close(() => this.#hardStateFile.close(() => this.#pool.close(done)));
-    };
+    const closePool = (): void => this.#pool.close(() => this.#removals.end(done));
+    const closeLog = (): void => this.#wal.close(() => this.#hardStateFile.close(closePool));
     this.#snapshots.close(closeLog);
   }
 

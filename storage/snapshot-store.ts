@@ -13,6 +13,7 @@ import type {
 } from "./contract.ts";
 import { CorruptionError, type FileSystemError, IdentityMismatchError } from "./errors.ts";
 import type { File, FileSystem } from "./file-system.ts";
+import { Jobs } from "./jobs.ts";
 import { readOrDamage } from "./page-read.ts";
 import { parseSnapshotName, type SnapshotFile, snapshotName } from "./snapshot-codec.ts";
 import { SnapshotParser } from "./snapshot-parser.ts";
@@ -82,8 +83,8 @@ export class SnapshotStore {
   #temporaries = 0;
   readonly #receivers = new Set<SnapshotReceiver>();
   /** What is under way that changes the directory, or reads it for an installation. */
-  #jobs = 0;
-  #closing: (() => void) | undefined;
+  readonly #jobs = new Jobs();
+  #isClosing = false;
 
   constructor(
     options: SnapshotStoreOptions,
@@ -119,30 +120,16 @@ export class SnapshotStore {
    * From here on nothing begins any more.
    */
   close(done: () => void): void {
-    // A job itself, so that none of the others that ends at once is taken for the last.
-    const begun = this.#begin(() => {});
-    this.#closing = done;
+    this.#isClosing = true;
     for (const receiver of this.#receivers) receiver.abort();
-    begun();
+    this.#jobs.end(done);
   }
 
-  readonly #isCancelled = (): boolean => this.#closing !== undefined;
-
-  /** The callback of a job that begins now. */
-  #begin<Outcome extends readonly unknown[]>(
-    done: (...outcome: Outcome) => void,
-  ): (...outcome: Outcome) => void {
-    this.#jobs += 1;
-    return (...outcome) => {
-      done(...outcome);
-      this.#jobs -= 1;
-      if (this.#jobs === 0) this.#closing?.();
-    };
-  }
+  readonly #isCancelled = (): boolean => this.#isClosing;
 
   /** Streams the newest snapshot's chunks, each checked. */
   read(onChunk: (bytes: Uint8Array) => void, tell: (error: Error | undefined) => void): void {
-    const done = this.#begin(tell);
+    const done = this.#jobs.begin(tell);
     const path = this.#path(this.#newest?.file.name ?? "");
     this.#fileSystem.open(path, { access: "read" }, (error, file) => {
       if (file === undefined) {
@@ -161,7 +148,7 @@ export class SnapshotStore {
     chunks: IterableIterator<Uint8Array>,
     tell: (error: Error | undefined) => void,
   ): void {
-    const done = this.#begin(tell);
+    const done = this.#jobs.begin(tell);
     const temporary = this.#temporary("save");
     const written = (error: Error | undefined, byteLength: number): void => {
       if (error !== undefined) {
@@ -176,21 +163,22 @@ export class SnapshotStore {
 
   /** A job until it ends; one that begins too late is over from the start. */
   receive(): SnapshotSink {
-    const isLate = this.#closing !== undefined;
-    const ended = isLate ? () => {} : this.#begin(() => this.#receivers.delete(receiver));
+    const ended = this.#isClosing
+      ? () => {}
+      : this.#jobs.begin(() => this.#receivers.delete(receiver));
     const path = this.#temporary("receive");
     const receiver = new SnapshotReceiver(this.#fileSystem, path, this.#identity, ended);
-    if (isLate) receiver.abort();
+    if (this.#isClosing) receiver.abort();
     else this.#receivers.add(receiver);
     return receiver;
   }
 
   /** A file that can not be removed now goes at the next start. */
   discard(received: ReceivedSnapshot): void {
-    if (this.#closing !== undefined) return;
+    if (this.#isClosing) return;
     this.#fileSystem.unlink(
       received.path,
-      this.#begin(() => {}),
+      this.#jobs.begin(() => {}),
     );
   }
 
@@ -199,7 +187,7 @@ export class SnapshotStore {
    * newest on disk: it ends the process, like a failed sync.
    */
   publish(verified: ReceivedSnapshot, tell: () => void): void {
-    const done = this.#begin(tell);
+    const done = this.#jobs.begin(tell);
     const { index, term } = verified.description.metadata;
     const file = { name: snapshotName(index, term), index, term };
     this.#fileSystem.rename(verified.path, this.#path(file.name), (renameError) => {
