@@ -157,6 +157,7 @@ class MountedFile implements File {
   }
 
   sizeSync(): number {
+    this.#use.check();
     return this.#file.current.length;
   }
 
