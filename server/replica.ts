@@ -71,6 +71,8 @@ export class Replica<Result> implements MembershipView {
   /** Counts whatever asked for a turn. */
   #inputs = 0;
   #phase: "running" | "draining" | "closed" = "running";
+  /** Who is told when all is let go of; undefined once it is. */
+  #awaitingEnd: (() => void)[] | undefined = [];
 
   /** Restores the state machine from the newest snapshot, then starts following the log. */
   constructor(options: ReplicaOptions<Result>) {
@@ -219,7 +221,8 @@ export class Replica<Result> implements MembershipView {
 
   /** Stops taking writes, hands leadership over, ends what is under way and lets go of all. */
   close(graceMs: number, done: () => void): void {
-    if (this.#phase === "closed") done();
+    if (this.#awaitingEnd === undefined) done();
+    else this.#awaitingEnd.push(done);
     if (this.#phase !== "running") return;
     this.#phase = "draining";
     this.#requests.stop();
@@ -236,7 +239,7 @@ export class Replica<Result> implements MembershipView {
         return;
       }
       wait.cancel();
-      this.#end(done);
+      this.#end();
     });
   }
 
@@ -465,15 +468,21 @@ export class Replica<Result> implements MembershipView {
   #fence(divergence: Divergence): void {
     // One that stops anyway ends with the next tick.
     if (this.#phase !== "running") return;
-    this.#end(() => this.#options.onDiverged(divergence));
+    this.#awaitingEnd?.push(() => this.#options.onDiverged(divergence));
+    this.#end();
   }
 
-  #end(done: () => void): void {
+  #end(): void {
     this.#requests.endTurn(this.#transport);
     this.#phase = "closed";
     this.#timer.cancel();
     this.#requests.abandon(this.#guard.standing === "fenced" ? "fenced" : "stopping");
     this.#changes.abandon();
-    this.#transport.close(() => this.#options.storage.close(done));
+    const ended = (): void => {
+      const waiting = this.#awaitingEnd ?? [];
+      this.#awaitingEnd = undefined;
+      for (const done of waiting) done();
+    };
+    this.#transport.close(() => this.#options.storage.close(ended));
   }
 }

@@ -25,6 +25,7 @@ import { dropEvidence } from "./evidence.ts";
 import type { FileSystem } from "./file-system.ts";
 import type { HardStateFile } from "./hard-state-file.ts";
 import type { IdentityExpectation } from "./identity-file.ts";
+import { Jobs } from "./jobs.ts";
 import { recoverStorage } from "./recovery.ts";
 import type { StorageReport } from "./report.ts";
 import { SegmentPool } from "./segment-pool.ts";
@@ -67,6 +68,8 @@ export class DurableStorage implements Storage {
   readonly #pool: SegmentPool;
   readonly #hardStateFile: HardStateFile;
   readonly #snapshots: SnapshotStore;
+  /** The removal of evidence, which is nobody else's. */
+  readonly #removals = new Jobs();
   #failed = false;
   #saving = false;
   #installing = false;
@@ -91,10 +94,10 @@ export class DurableStorage implements Storage {
       snapshotFiles,
       snapshot,
     );
-    const onReady = (): void => this.#wal.flush();
+    const onChange = (): void => this.#wal.flush();
     const onPoolFailure = fail("a log segment");
     this.#pool = new SegmentPool(
-      { fileSystem, directory, clock, onReport, onReady, onFailure: onPoolFailure },
+      { fileSystem, directory, clock, onReport, onChange, onFailure: onPoolFailure },
       state.wal.sequence + 1,
     );
     const walOptions = {
@@ -188,7 +191,7 @@ export class DurableStorage implements Storage {
     onChunk: (bytes: Uint8Array) => void,
     done: (error: Error | undefined) => void,
   ): void {
-    if (this.#failed) return;
+    if (this.#failed || this.#isClosing) return;
     assert(!this.#installing, "one snapshot is installed at a time");
     const newest = this.snapshot?.metadata.index ?? 0;
     assert(received.description.metadata.index > newest, "an installed snapshot is the newest");
@@ -199,7 +202,7 @@ export class DurableStorage implements Storage {
       if (this.#isClosing) return;
       this.#snapshots.read(onChunk, (error) => {
         this.#installing = false;
-        if (!this.#failed) done(error);
+        if (!this.#failed && !this.#isClosing) done(error);
       });
     };
     this.#wal.append(barrier);
@@ -232,21 +235,22 @@ export class DurableStorage implements Storage {
     if (this.#failed) return;
     const { fileSystem, directory } = this.#options;
     const marked = (): void => {
-      dropEvidence(fileSystem, directory, "damaged", () => {
+      if (this.#isClosing) return;
+      const dropped = this.#removals.begin(() => {
         if (!this.#failed) done();
       });
+      dropEvidence(fileSystem, directory, "damaged", dropped);
     };
     if (this.isRecovering) this.#hardStateFile.markWhole(marked);
     else marked();
   }
 
-  /** `done` when the directory is left alone; a snapshot that is being saved is given up. */
+  /** `done` when the directory is left alone; snapshots that are under way are given up. */
   close(done: () => void): void {
     if (this.#failed) return;
     this.#isClosing = true;
-    const closeLog = (): void => {
-      this.#wal.close(() => this.#hardStateFile.close(() => this.#pool.close(done)));
-    };
+    const closePool = (): void => this.#pool.close(() => this.#removals.end(done));
+    const closeLog = (): void => this.#wal.close(() => this.#hardStateFile.close(closePool));
     this.#snapshots.close(closeLog);
   }
 

@@ -11,10 +11,10 @@
  *   gives that promise, for everything written before it was called.
  * - A file that was created, renamed or unlinked is durably so only after `syncDirectory`.
  * - A callback is never called before the call that was given it has returned.
+ * - Files are made 0600, directories 0700; a symbolic link is refused, not followed.
  *
  * What its caller promises (kept by FileUse): a file is closed once, when nothing of it is on its
  * way, and not used afterwards.
- * - Files are made 0600, directories 0700; a symbolic link is refused, not followed.
  */
 import type { FileSystemError } from "./errors.ts";
 

@@ -40,7 +40,8 @@ export function receiveRepairSnapshot(options: StorageOptions, identity: Identit
   const taken = new Set(fileSystem.listSync(directory));
   let number = 1;
   while (taken.has(temporaryName(number))) number += 1;
-  return new SnapshotReceiver(fileSystem, `${directory}/${temporaryName(number)}`, identity);
+  const path = `${directory}/${temporaryName(number)}`;
+  return new SnapshotReceiver(fileSystem, path, identity, () => {});
 }
 
 /** The snapshot a survey found whole, for a peer that needs one too. */

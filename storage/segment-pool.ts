@@ -37,7 +37,8 @@ export interface SegmentPoolOptions {
   readonly fileSystem: FileSystem;
   readonly directory: string;
   readonly clock: Clock;
-  readonly onReady: () => void;
+  /** A segment can be taken, or there is no room for one. */
+  readonly onChange: () => void;
   readonly onFailure: (error: Error) => void;
   readonly onReport: (report: StorageReport) => void;
 }
@@ -70,7 +71,7 @@ export class SegmentPool {
     return this.#prepared?.segmentBytes ?? 0;
   }
 
-  /** Asks for a segment of this size; `onReady` is called once it can be taken. */
+  /** Asks for a segment of this size; `onChange` is called once it can be taken. */
   prepare(segmentBytes: number): void {
     const present = this.#prepared;
     if (present !== undefined && present.segmentBytes >= segmentBytes) return;
@@ -229,7 +230,7 @@ export class SegmentPool {
       this.#options.onReport({ kind: "allocation-recovered" });
     }
     this.#finished();
-    this.#options.onReady();
+    this.#options.onChange();
   }
 
   #unlink(path: string, done: () => void): void {
@@ -269,6 +270,7 @@ export class SegmentPool {
       });
     }
     this.#finished();
+    this.#options.onChange();
   }
 
   #fail(error: FileSystemError | undefined): void {

@@ -12,15 +12,18 @@ export class SnapshotReceiver implements SnapshotSink {
   readonly #path: string;
   readonly #identity: Identity;
   readonly #parser: SnapshotParser;
+  readonly #ended: () => void;
   #file: File | undefined;
   #at = 0;
   #state: "idle" | "busy" | "over" = "idle";
   #aborted = false;
 
-  constructor(fileSystem: FileSystem, path: string, identity: Identity) {
+  /** `ended` is called once, when no call of this transfer is on its way any more. */
+  constructor(fileSystem: FileSystem, path: string, identity: Identity, ended: () => void) {
     this.#fileSystem = fileSystem;
     this.#path = path;
     this.#identity = identity;
+    this.#ended = ended;
     this.#parser = new SnapshotParser(path, () => {});
   }
 
@@ -76,6 +79,7 @@ export class SnapshotReceiver implements SnapshotSink {
     file.close((error) => {
       if (error !== undefined) done(error, undefined);
       else done(undefined, { description, path: this.#path, byteLength: this.#at });
+      this.#ended();
     });
   }
 
@@ -134,8 +138,12 @@ export class SnapshotReceiver implements SnapshotSink {
     this.#state = "over";
     const file = this.#file;
     this.#file = undefined;
-    if (file === undefined) done();
-    else file.close(() => this.#fileSystem.unlink(this.#path, () => done()));
+    const removed = (): void => {
+      done();
+      this.#ended();
+    };
+    if (file === undefined) removed();
+    else file.close(() => this.#fileSystem.unlink(this.#path, removed));
   }
 }
 

@@ -13,6 +13,7 @@ import type {
 } from "./contract.ts";
 import { CorruptionError, type FileSystemError, IdentityMismatchError } from "./errors.ts";
 import type { File, FileSystem } from "./file-system.ts";
+import { Jobs } from "./jobs.ts";
 import { readOrDamage } from "./page-read.ts";
 import { parseSnapshotName, type SnapshotFile, snapshotName } from "./snapshot-codec.ts";
 import { SnapshotParser } from "./snapshot-parser.ts";
@@ -80,9 +81,10 @@ export class SnapshotStore {
   #files: SnapshotFile[];
   #newest: StoredSnapshot | undefined;
   #temporaries = 0;
-  /** Calls under way that change the directory, or read it for an installation. */
-  #jobs = 0;
-  #closing: (() => void) | undefined;
+  readonly #receivers = new Set<SnapshotReceiver>();
+  /** What is under way that changes the directory, or reads it for an installation. */
+  readonly #jobs = new Jobs();
+  #isClosing = false;
 
   constructor(
     options: SnapshotStoreOptions,
@@ -113,34 +115,29 @@ export class SnapshotStore {
     }
   }
 
-  /** Gives up what is being saved, finishes what is being published, installed or removed. */
+  /**
+   * Gives up what is being saved, received or read, finishes what is being published or removed.
+   * From here on nothing begins any more.
+   */
   close(done: () => void): void {
-    this.#closing = done;
-    if (this.#jobs === 0) done();
+    this.#isClosing = true;
+    for (const receiver of this.#receivers) receiver.abort();
+    this.#jobs.end(done);
   }
 
-  /** The callback of a job that begins now. */
-  #begin<Outcome extends readonly unknown[]>(
-    done: (...outcome: Outcome) => void,
-  ): (...outcome: Outcome) => void {
-    this.#jobs += 1;
-    return (...outcome) => {
-      done(...outcome);
-      this.#jobs -= 1;
-      if (this.#jobs === 0) this.#closing?.();
-    };
-  }
+  readonly #isCancelled = (): boolean => this.#isClosing;
 
   /** Streams the newest snapshot's chunks, each checked. */
   read(onChunk: (bytes: Uint8Array) => void, tell: (error: Error | undefined) => void): void {
-    const done = this.#begin(tell);
+    const done = this.#jobs.begin(tell);
     const path = this.#path(this.#newest?.file.name ?? "");
     this.#fileSystem.open(path, { access: "read" }, (error, file) => {
       if (file === undefined) {
         done(error);
         return;
       }
-      readSnapshotBytes(file, new SnapshotParser(path, onChunk), (readError) => {
+      const parser = new SnapshotParser(path, onChunk);
+      readSnapshotBytes(file, parser, this.#isCancelled, (readError) => {
         file.close(() => done(readError));
       });
     });
@@ -151,7 +148,7 @@ export class SnapshotStore {
     chunks: IterableIterator<Uint8Array>,
     tell: (error: Error | undefined) => void,
   ): void {
-    const done = this.#begin(tell);
+    const done = this.#jobs.begin(tell);
     const temporary = this.#temporary("save");
     const written = (error: Error | undefined, byteLength: number): void => {
       if (error !== undefined) {
@@ -161,19 +158,27 @@ export class SnapshotStore {
       this.publish({ description, path: temporary, byteLength }, () => done(undefined));
     };
     const file = { fileSystem: this.#fileSystem, path: temporary, writer: this.#identity };
-    const isCancelled = () => this.#closing !== undefined;
-    writeSnapshot(file, description, chunks, isCancelled, written);
+    writeSnapshot(file, description, chunks, this.#isCancelled, written);
   }
 
+  /** A job until it ends; one that begins too late is over from the start. */
   receive(): SnapshotSink {
-    return new SnapshotReceiver(this.#fileSystem, this.#temporary("receive"), this.#identity);
+    const ended = this.#isClosing
+      ? () => {}
+      : this.#jobs.begin(() => this.#receivers.delete(receiver));
+    const path = this.#temporary("receive");
+    const receiver = new SnapshotReceiver(this.#fileSystem, path, this.#identity, ended);
+    if (this.#isClosing) receiver.abort();
+    else this.#receivers.add(receiver);
+    return receiver;
   }
 
   /** A file that can not be removed now goes at the next start. */
   discard(received: ReceivedSnapshot): void {
+    if (this.#isClosing) return;
     this.#fileSystem.unlink(
       received.path,
-      this.#begin(() => {}),
+      this.#jobs.begin(() => {}),
     );
   }
 
@@ -182,7 +187,7 @@ export class SnapshotStore {
    * newest on disk: it ends the process, like a failed sync.
    */
   publish(verified: ReceivedSnapshot, tell: () => void): void {
-    const done = this.#begin(tell);
+    const done = this.#jobs.begin(tell);
     const { index, term } = verified.description.metadata;
     const file = { name: snapshotName(index, term), index, term };
     this.#fileSystem.rename(verified.path, this.#path(file.name), (renameError) => {

@@ -27,7 +27,7 @@ export interface NewSnapshot {
   readonly writer: Identity;
 }
 
-/** `isCancelled` is asked before each chunk. */
+/** `isCancelled` is asked before each chunk, and again before each piece that is read back. */
 export function writeSnapshot(
   { fileSystem, path, writer }: NewSnapshot,
   description: SnapshotDescription,
@@ -73,7 +73,7 @@ class SnapshotWriter {
 
   #next(): void {
     if (this.#isCancelled()) {
-      this.#finish(new Error("the storage is being closed"));
+      this.#finish(cancelled());
       return;
     }
     const { value, done } = this.#chunks.next();
@@ -115,7 +115,7 @@ class SnapshotWriter {
 
   #readBack(): void {
     const parser = new SnapshotParser(this.#file.path, () => {});
-    readSnapshotBytes(this.#file, parser, (error) => this.#finish(error));
+    readSnapshotBytes(this.#file, parser, this.#isCancelled, (error) => this.#finish(error));
   }
 
   #finish(error: Error | undefined): void {
@@ -128,10 +128,15 @@ class SnapshotWriter {
 export function readSnapshotBytes(
   file: File,
   parser: SnapshotParser,
+  isCancelled: () => boolean,
   done: (error: Error | undefined) => void,
 ): void {
   const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
   const more = (at: number): void => {
+    if (isCancelled()) {
+      done(cancelled());
+      return;
+    }
     file.read(buffer, at, (error, bytesRead) => {
       const failed =
         error ??
@@ -155,6 +160,10 @@ export function readSnapshotBytesSync(file: File, parser: SnapshotParser): void 
     if (bytesRead < READ_BYTES) break;
   }
   parser.end();
+}
+
+function cancelled(): Error {
+  return new Error("the storage is being closed");
 }
 
 function parseFailure(run: () => void): Error | undefined {

@@ -130,3 +130,30 @@ test("under load hashes are compared at the same indexes, however entries are ba
   const [divergence] = victim.divergences;
   assert.equal((divergence?.index ?? 1) % POINT_EVERY_ENTRIES, 0);
 });
+
+test("a stop that is asked for while a fenced replica lets go of its disk waits for that", () => {
+  const cluster = new GuardedCluster(1);
+  const [victim] = cluster.followers;
+  assert(victim !== undefined);
+  cluster.write(100);
+  victim.err();
+  cluster.write(1);
+  const { replica } = victim;
+  cluster.until("the follower is fenced", () => victim.lines.some((line) => FENCED.test(line)));
+  assert.equal(victim.divergences.length, 0, "its disk is still in use");
+  const ends: string[] = [];
+  replica.close(1_000, () => ends.push(`stopped after ${victim.divergences.length}`));
+  cluster.run(2_000);
+  assert.deepEqual(ends, ["stopped after 1"]);
+});
+
+test("whoever asks for a stop is told of its end, also the second one", () => {
+  const cluster = new GuardedCluster(1);
+  const { replica } = cluster.leader;
+  const ends: string[] = [];
+  replica.close(1_000, () => ends.push("first"));
+  replica.close(1_000, () => ends.push("second"));
+  cluster.run(2_000);
+  replica.close(1_000, () => ends.push("late"));
+  assert.deepEqual(ends, ["first", "second", "late"]);
+});

@@ -314,6 +314,7 @@ class SimulatedFile implements File {
   }
 
   sizeSync(): number {
+    this.#use.check();
     return this.#file.current.length;
   }
 

@@ -37,8 +37,8 @@ export const SNAPSHOT_BUGS: readonly PlantedBug[] = [
       },
       {
         file: "storage/snapshot-store.ts",
-        find: "return new SnapshotReceiver(",
-        replace: "return this.#receiver ??= new SnapshotReceiver(",
+        find: "const receiver = new SnapshotReceiver(",
+        replace: "const receiver = this.#receiver ??= new SnapshotReceiver(",
       },
     ],
     finders: [simulation(), testFile("storage/durable-storage.test.ts")],

@@ -49,6 +49,7 @@ export class Drive {
   #directories = new Map<string, DiskDirectory>();
   #copy: Map<string, DiskDirectory> | undefined;
   #unflushedNames = new Map<DiskDirectory, number>();
+  readonly #changes = new WeakMap<SimulatedClock, number>();
 
   constructor(scheduler: Scheduler, random: SeededRandom, latencyMsMax: number) {
     this.#scheduler = scheduler;
@@ -135,6 +136,20 @@ export class Drive {
       settle?.();
       clock.deliver(tell);
     });
+  }
+
+  /** The same for a call that changes something: who lets go of the disk has waited for it. */
+  change(clock: SimulatedClock, settle: (() => void) | undefined, tell: () => void): void {
+    this.#changes.set(clock, this.changesUnderWay(clock) + 1);
+    this.complete(clock, settle, () => {
+      this.#changes.set(clock, this.changesUnderWay(clock) - 1);
+      tell();
+    });
+  }
+
+  /** Calls of a process that it was not told the end of yet. */
+  changesUnderWay(clock: SimulatedClock): number {
+    return this.#changes.get(clock) ?? 0;
   }
 
   refuseSpace(operation: string, path: string): never {

@@ -79,25 +79,27 @@ export class MountedDrive implements FileSystem {
     options: OpenOptions,
     done: (error: FileSystemError | undefined, file: File | undefined) => void,
   ): void {
-    const opened = attempt(() => this.openSync(path, options));
-    this.#drive.complete(this.#clock, undefined, () => done(opened.error, opened.value));
+    const { error, value } = attempt(() => this.openSync(path, options));
+    const tell = (): void => done(error, value);
+    if (options.access === "create") this.#drive.change(this.#clock, undefined, tell);
+    else this.#drive.complete(this.#clock, undefined, tell);
   }
 
   rename(from: string, to: string, done: Done): void {
     const { error } = attempt(() => this.renameSync(from, to));
-    this.#drive.complete(this.#clock, undefined, () => done(error));
+    this.#drive.change(this.#clock, undefined, () => done(error));
   }
 
   unlink(path: string, done: Done): void {
     const { error } = attempt(() => this.unlinkSync(path));
-    this.#drive.complete(this.#clock, undefined, () => done(error));
+    this.#drive.change(this.#clock, undefined, () => done(error));
   }
 
   syncDirectory(path: string, done: Done): void {
     const directory = this.#drive.directory(path);
     this.#mayDie("sync directory", path);
     const settle = () => this.#drive.namesFlushed(directory);
-    this.#drive.complete(this.#clock, settle, () => done(undefined));
+    this.#drive.change(this.#clock, settle, () => done(undefined));
   }
 
   #mayDie(operation: string, path: string): void {
@@ -155,6 +157,7 @@ class MountedFile implements File {
   }
 
   sizeSync(): number {
+    this.#use.check();
     return this.#file.current.length;
   }
 
@@ -173,7 +176,7 @@ class MountedFile implements File {
     const { error } = attempt(() => this.#write(bytes, position));
     const settle = () => this.#file.flushRange(position, bytes.length);
     const isDurable = this.#isDurable && error === undefined;
-    this.#drive.complete(this.#clock, isDurable ? settle : undefined, () => tell(error));
+    this.#drive.change(this.#clock, isDurable ? settle : undefined, () => tell(error));
   }
 
   sync(done: Done): void {
@@ -182,7 +185,7 @@ class MountedFile implements File {
     const { error } = attempt(() => this.#mayFailToSync());
     const size = this.#file.current.length;
     const settle = error === undefined ? () => this.#file.flushRange(0, size) : undefined;
-    this.#drive.complete(this.#clock, settle, () => tell(error));
+    this.#drive.change(this.#clock, settle, () => tell(error));
   }
 
   close(done: Done): void {

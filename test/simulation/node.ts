@@ -149,6 +149,9 @@ export class SimulatedNode {
     process.clock.deliver(() => {
       process.replica.close(GRACE_MS, () => {
         tally.count("stopped");
+        const underWay = this.drive.changesUnderWay(process.clock);
+        require(underWay === 0, () =>
+          `node ${this.id} stopped with ${underWay} calls to its disk under way`);
         this.#end(process.clock, "everything");
         scheduler.after(downMs, () => {
           if (this.#starts === start) this.start();
