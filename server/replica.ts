@@ -39,7 +39,7 @@ import { PersistQueue } from "./replica/persist-queue.ts";
 import { raftConfig } from "./replica/raft-config.ts";
 import { type Backlog, Requests } from "./replica/requests.ts";
 import { logRole } from "./replica/role-log.ts";
-import { Snapshotter } from "./replica/snapshotter.ts";
+import { restoreMachine, Snapshotter } from "./replica/snapshotter.ts";
 import { cutAtPoints, type Divergence, type Standing, StateGuard } from "./replica/state-guard.ts";
 
 /** How long an outvoted leader tries to find a successor. */
@@ -77,11 +77,11 @@ export class Replica<Result> implements MembershipView {
   /** Restores the state machine from the newest snapshot, then starts following the log. */
   constructor(options: ReplicaOptions<Result>) {
     this.#options = options;
-    const { storage, clock, random, machine, log, timing } = options;
+    const { storage, clock, random, machine, log, timing, snapshots: policy } = options;
     const { restored, identity } = storage;
     const nowMs = clock.now();
     this.#startedAtMs = nowMs;
-    this.#restoreMachine();
+    restoreMachine(machine, storage);
     this.#appliedIndex = restored.snapshot?.index ?? 0;
     this.#appliedChecksum = restored.snapshot?.entryChecksum ?? 0;
     this.#chain = new EntryChain(restored);
@@ -90,6 +90,7 @@ export class Replica<Result> implements MembershipView {
     if (hasPast && !storage.mayVote) storage.allowVoting(() => {});
     this.#node = new RaftNode(raftConfig(options, mayVote), restored, random, nowMs);
     const node = this.#node;
+    const askTurn = (): void => this.#askTurn();
     this.#requests = new Requests({
       node,
       storage,
@@ -100,15 +101,11 @@ export class Replica<Result> implements MembershipView {
       hasLease: timing.leaseDriftBound !== undefined,
       appliedIndex: this.#appliedIndex,
       accepts: options.acceptsCommand,
-      askTurn: () => this.#askTurn(),
+      askTurn,
     });
-    this.#snapshotter = new Snapshotter({ node, storage, machine, policy: options.snapshots, log });
-    this.#duties = new LeaderDuties({
-      node,
-      storage,
-      machine,
-      isLinked: (id) => this.#linked.has(id),
-    });
+    this.#snapshotter = new Snapshotter({ node, storage, machine, policy, log, askTurn });
+    const isLinked = (id: NodeId): boolean => this.#linked.has(id);
+    this.#duties = new LeaderDuties({ node, storage, machine, isLinked });
     const self = { id: identity.nodeId, incarnation: identity.incarnation };
     const graceEndsMs = nowMs + timing.electionTimeoutMs;
     const remember = (done: () => void) => storage.allowVoting(done);
@@ -126,7 +123,7 @@ export class Replica<Result> implements MembershipView {
       standingChanged: () => this.#requests.standingChanged(this.#guard.standing),
       fence: (divergence) => this.#fence(divergence),
     });
-    this.#acquaintances = new Acquaintances(node, () => this.#askTurn());
+    this.#acquaintances = new Acquaintances(node, askTurn);
     this.#changes = new MembershipChanges({
       node,
       timeoutMs: timing.requestTimeoutMs,
@@ -455,14 +452,6 @@ export class Replica<Result> implements MembershipView {
   }
 
   // ---- Helpers ---------------------------------------------------------------------------------
-
-  #restoreMachine(): void {
-    const { storage, machine } = this.#options;
-    if (storage.snapshot === undefined) return;
-    const restore = machine.beginRestore();
-    storage.readSnapshot((bytes) => restore.chunk(bytes));
-    restore.end();
-  }
 
   /** From this moment on nothing of this replica reaches anybody. */
   #fence(divergence: Divergence): void {

@@ -58,12 +58,12 @@ function setUp(everyEntries = 1, fileSystem = new SimulatedFileSystem()) {
   const node = new RaftNode(config, storage.restored, new SeededRandom(1), 0);
   const policy = { everyEntries, everyBytes: 1e9, smallSegmentsMax: 32, retainedEntries: 100 };
   const log = { info: () => {}, warn: () => {}, error: () => {} };
-  return {
-    fileSystem,
-    storage,
-    node,
-    snapshotter: new Snapshotter({ node, storage, machine, policy, log }),
+  const turns = { asked: 0 };
+  const askTurn = () => {
+    turns.asked += 1;
   };
+  const snapshotter = new Snapshotter({ node, storage, machine, policy, log, askTurn });
+  return { fileSystem, storage, node, snapshotter, turns };
 }
 
 type SetUp = ReturnType<typeof setUp>;
@@ -91,9 +91,10 @@ test("a snapshot is due when enough was applied", () => {
   assert.equal(snapshotter.isDue(), true);
 });
 
-test("a log in many small pieces goes behind a snapshot, tail and all", () => {
+/** A disk with a log of `count` entries, all committed, each in a segment of its own. */
+function writtenLog(count: number): SimulatedFileSystem {
   const fileSystem = new SimulatedFileSystem();
-  for (let index = 1; index <= 40; index += 1) {
+  for (let index = 1; index <= count; index += 1) {
     const storage = openOn(fileSystem);
     const entry: Entry = { type: "noop", group: 0, term: 1, index, time: 0 };
     const hardState = { term: 1, vote: 0, commitIndex: index };
@@ -102,6 +103,23 @@ test("a log in many small pieces goes behind a snapshot, tail and all", () => {
     storage.close(() => {});
     fileSystem.run();
   }
+  return fileSystem;
+}
+
+test("what becomes due while a snapshot is saved is looked at when it is saved", () => {
+  const { fileSystem, node, snapshotter, turns } = setUp(1, writtenLog(1));
+  const { committedEntries } = node.ready();
+  node.applied(1);
+  snapshotter.applied(committedEntries);
+  snapshotter.take(1, 0);
+  snapshotter.applied([ENTRY]);
+  assert.deepEqual([snapshotter.isDue(), turns.asked], [false, 0], "one at a time");
+  fileSystem.run();
+  assert.deepEqual([snapshotter.isDue(), turns.asked], [true, 1]);
+});
+
+test("a log in many small pieces goes behind a snapshot, tail and all", () => {
+  const fileSystem = writtenLog(40);
   const { storage, node, snapshotter } = setUp(1000, fileSystem);
   assert.ok(storage.statistics.segments > 32);
   const { committedEntries } = node.ready();

@@ -20,6 +20,8 @@ interface Parts<Result> {
   readonly machine: ReplicatedMachine<Result>;
   readonly policy: SnapshotPolicy;
   readonly log: ReplicaLog;
+  /** The next snapshot may have become due while this one was saved. */
+  readonly askTurn: () => void;
 }
 
 /** What the entries since the last snapshot must come to, as a multiple of that snapshot. */
@@ -66,7 +68,7 @@ export class Snapshotter<Result> {
 
   /** Pins the present state in this turn and writes it in the background. */
   take(index: LogIndex, entryChecksum: number): void {
-    const { node, storage, machine, log } = this.#parts;
+    const { node, storage, machine, log, askTurn } = this.#parts;
     const metadata: SnapshotMetadata = { ...node.snapshotMetadata(index), entryChecksum };
     const capture = machine.capture();
     this.#isTaking = true;
@@ -76,6 +78,7 @@ export class Snapshotter<Result> {
     storage.saveSnapshot({ metadata, summary: capture.summary }, capture.chunks(), (error) => {
       this.#isTaking = false;
       capture.release();
+      askTurn();
       if (error !== undefined) {
         log.warn({ index, error: error.message }, "could not save a snapshot; keeping the log");
         return;
@@ -136,6 +139,14 @@ export class Snapshotter<Result> {
     node.compact(metadata, retainFrom);
     storage.compact(retainFrom - 1);
   }
+}
+
+/** The state as the newest snapshot on the disk has it, if there is one. */
+export function restoreMachine<Result>(machine: ReplicatedMachine<Result>, storage: Storage): void {
+  if (storage.snapshot === undefined) return;
+  const restore = machine.beginRestore();
+  storage.readSnapshot((bytes) => restore.chunk(bytes));
+  restore.end();
 }
 
 /** A node that starts again and again would fill its disk with segments that hold little. */
