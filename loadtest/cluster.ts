@@ -70,6 +70,8 @@ export class Cluster {
   readonly #options: ClusterOptions;
   readonly #temporary: string | undefined;
   readonly #processes = new Map<number, ServiceProcess>();
+  /** Why the newest question to a node about its status got no answer. */
+  readonly #silences = new Map<number, string>();
   /** Whose death is no surprise. */
   readonly #wasAsked = new WeakSet<ServiceProcess>();
   readonly #dispose = (): void => this.dispose();
@@ -165,7 +167,9 @@ export class Cluster {
         signal: AbortSignal.timeout(STATUS_TIMEOUT_MS),
       });
       answer = await response.json();
-    } catch {
+    } catch (error) {
+      const cause = error instanceof Error ? (error.cause ?? error) : error;
+      this.#silences.set(id, String(cause));
       return undefined;
     }
     return statusResponseSchema.parse(answer);
@@ -210,7 +214,7 @@ export class Cluster {
   #describe(id: number, status: StatusResponse | undefined): string {
     const standing =
       status === undefined
-        ? "does not answer"
+        ? `does not answer (${this.#silences.get(id)})`
         : `${status.role} in term ${status.term}, leader ${status.leaderId}`;
     return [`node ${id}: ${standing}`, ...this.process(id).lines.slice(-LINES_SHOWN)].join("\n  ");
   }

@@ -21,6 +21,7 @@ export interface ServiceCommand {
   readonly onLine?: (line: string) => void;
 }
 
+/** Neither of the two: it could not be started. */
 export interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -53,7 +54,13 @@ export class ServiceProcess {
         this.#exit = { code, signal };
         resolve();
       });
-      child.once("error", () => resolve());
+      child.on("error", (error) => {
+        // A signal or a message that did not reach it is not its end.
+        if (child.pid !== undefined) return;
+        this.#keep([String(error)]);
+        this.#exit = { code: null, signal: null };
+        resolve();
+      });
     });
     this.ended = new Promise((resolve, reject) => {
       child.once("close", (code, signal) => resolve({ code, signal }));
@@ -126,5 +133,6 @@ export class ServiceProcess {
 }
 
 export function describeExit({ code, signal }: Exit): string {
-  return signal === null ? `exited with code ${code}` : `was killed by ${signal}`;
+  if (signal !== null) return `was killed by ${signal}`;
+  return code === null ? "could not be started" : `exited with code ${code}`;
 }
