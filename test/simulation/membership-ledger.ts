@@ -72,9 +72,10 @@ export class ConfigurationWatch {
 
   /** There is nobody else to ask; or there may be, and its damaged log can not tell who. */
   get isAlone(): boolean {
-    if (this.#initial.members.length === 0) return true;
-    const voters = votersOf(this.#inLog.at(-1)?.configuration ?? this.#initial);
-    return voters.every((id) => id === this.#nodeId);
+    const newest = this.#inLog.at(-1)?.configuration ?? this.#initial;
+    return [this.#initial, newest].some((configuration) =>
+      votersOf(configuration).every((id) => id === this.#nodeId),
+    );
   }
 
   recovered({ snapshot, entries }: RestoredState): void {
