@@ -109,14 +109,14 @@ test("list prints one pair per line and stops at the limit", async () => {
 });
 
 test("status asks every endpoint and fails when no leader is known", async () => {
-  const { run, cluster } = shell({ RAFT_KV_ENDPOINTS: "n1:1,n2:2" });
+  const { run, cluster } = shell({ RAFT_KV_ENDPOINTS: "n1:8001,n2:8002" });
   cluster.fault = ({ endpoint }) =>
-    endpoint.endsWith("n1:1") ? { status: 200, body: STATUS } : "refused";
+    endpoint.endsWith("n1:8001") ? { status: 200, body: STATUS } : "refused";
   const [code, output, complaints] = await run("status");
   assert.equal(code, EXIT.ok);
-  assert.match(output, /http:\/\/n1:1 +1 +leader +7 +127\.0\.0\.1:8001 +42 +50 +61s\n/);
-  assert.match(output, /http:\/\/n2:2 +- +unreachable\n/);
-  assert.match(complaints, /n2:2: no answer within 1000 ms/);
+  assert.match(output, /http:\/\/n1:8001 +1 +leader +7 +127\.0\.0\.1:8001 +42 +50 +61s\n/);
+  assert.match(output, /http:\/\/n2:8002 +- +unreachable\n/);
+  assert.match(complaints, /n2:8002: no answer within 1000 ms/);
   cluster.fault = () => "refused";
   assert.equal((await run("status"))[0], EXIT.notApplied);
 });
@@ -178,7 +178,9 @@ test("a terminal is safe from what is in a value", () => {
 });
 
 test("the status table lines up", () => {
-  const [head = "", row = ""] = statusTable([{ endpoint: "http://n1:1", error: "x" }]).split("\n");
+  const [head = "", row = ""] = statusTable([{ endpoint: "http://n1:8001", error: "x" }]).split(
+    "\n",
+  );
   assert.equal(head.indexOf("ROLE"), row.indexOf("unreachable"));
 });
 

@@ -2,6 +2,7 @@
  * Addresses of nodes, and the order in which to ask them. An endpoint is a base URL without a
  * trailing slash, `http://127.0.0.1:8001`.
  */
+import { isRefusedByFetch } from "./contract.ts";
 import { InvalidArgumentError } from "./errors.ts";
 
 /** Where the next try goes, and whether that node may pass it on to the leader itself. */
@@ -72,6 +73,9 @@ export function parseEndpoint(text: string): string {
   if (url === undefined || !isPlain || !/^https?:$/.test(url.protocol)) {
     throw new InvalidArgumentError(`not an endpoint: ${text}; expected http://host:port`);
   }
+  if (isRefusedByFetch(Number(url.port))) {
+    throw new InvalidArgumentError(`${text}: fetch refuses to call port ${url.port}`);
+  }
   return url.origin + url.pathname.replace(/\/+$/, "");
 }
 
@@ -85,7 +89,8 @@ export function hintedEndpoint(leader: string | undefined, by: string): string |
   if (leader === undefined || !HOST_AND_PORT.test(leader)) return undefined;
   const scheme = by.slice(0, by.indexOf("://"));
   const url = toUrl(`${scheme}://${leader}`);
-  return url === undefined || url.port === "0" ? undefined : url.origin;
+  if (url === undefined || url.port === "0" || isRefusedByFetch(Number(url.port))) return undefined;
+  return url.origin;
 }
 
 function toUrl(text: string): URL | undefined {

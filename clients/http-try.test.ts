@@ -85,11 +85,13 @@ test("the caller's abort ends the try and leaves neither timer nor listener", as
 
 test("an error body is read as the contract has it", async () => {
   const error = { code: "NO_LEADER", message: "m", outcome: "not_applied", retryable: true };
-  const result = await send(answering(503, JSON.stringify({ error: { ...error, leader: "a:1" } })));
+  const result = await send(
+    answering(503, JSON.stringify({ error: { ...error, leader: "a:8001" } })),
+  );
   assert.deepEqual(result.kind === "refusal" && [result.code, result.outcome, result.leader], [
     "NO_LEADER",
     "not_applied",
-    "a:1",
+    "a:8001",
   ]);
 });
 

@@ -5,7 +5,7 @@ import { type Key, keyPath, withQuery } from "./key.ts";
 
 /** What a server sees of a path that went through `fetch`. */
 function received(path: string): string {
-  return new URL(`http://n1:1${path}`).href.slice("http://n1:1".length);
+  return new URL(`http://n1:8001${path}`).href.slice("http://n1:8001".length);
 }
 
 /** The bytes of the key in a request target, as latin1. */

@@ -139,6 +139,7 @@ const BAD_VALUES: readonly (readonly [readonly string[], RegExp])[] = [
   [["--id", "1", "--listen", "8001"], /must be host:port, such as 127\.0\.0\.1:8001/u],
   [["--id", "1", "--listen", "127.0.0.1:99999"], /must be host:port/u],
   [["--id", "1", "--listen", "127.0.0.1:9001"], /are both 127\.0\.0\.1:9001/u],
+  [["--id", "1", "--listen", "127.0.0.1:6000"], /6000: fetch and browsers refuse to call that/u],
   [["--id", "1000"], /has no default ports/u],
   [["--id", "1", "--heartbeat-ms", "5"], /--heartbeat-ms \(5\) must be at least --tick-ms \(10\)/u],
   [["--id", "1", "--election-timeout-ms", "99"], /must be at least twice --heartbeat-ms \(50\)/u],

@@ -7,6 +7,7 @@
  * - There is no authentication and no TLS, so an address beyond this machine needs `--insecure`.
  */
 import * as z from "zod";
+import { isRefusedByFetch } from "../clients/contract.ts";
 import type { Member } from "../raft/index.ts";
 import {
   formatHostPort,
@@ -176,6 +177,11 @@ export function loadServerConfig(sources: OptionSources): ServerConfig {
   }
   if (listen.port !== 0 && formatHostPort(listen) === formatHostPort(peerListen)) {
     problems.push(`--listen and --peer-listen are both ${formatHostPort(listen)}`);
+  }
+  if (isRefusedByFetch(listen.port)) {
+    problems.push(
+      `--listen ${formatHostPort(listen)}: fetch and browsers refuse to call that port`,
+    );
   }
   if (!options.insecure) problems.push(...exposureProblems({ listen, peerListen }));
   if (problems.length > 0) throw new ConfigError("server", problems);
