@@ -121,10 +121,14 @@ export const serverSchema = z.strictObject({
   requestTimeoutMs: integer(1, 600_000)
     .default(5000)
     .meta({ title: "MS", description: "How long a request may wait for the cluster." }),
-  snapshotEveryEntries: integer(1).default(10_000).meta({
-    title: "COUNT",
-    description: "Take a snapshot after this many entries, if they outweigh the last one.",
-  }),
+  snapshotEveryEntries: integer(1)
+    .default(10_000)
+    .meta({
+      title: "COUNT",
+      description:
+        "Take a snapshot after this many entries, if they outweigh the last one, or the log's files " +
+        "three of it.",
+    }),
   snapshotEveryBytes: byteCount(KIB, 64 * GIB)
     .default(64 * MIB)
     .meta({

@@ -51,7 +51,7 @@ function openOn(fileSystem: SimulatedFileSystem) {
   });
 }
 
-function setUp(everyEntries = 1, fileSystem = new SimulatedFileSystem()) {
+function setUp(everyEntries = 1, fileSystem = new SimulatedFileSystem(), stateBytes = 0) {
   const storage = openOn(fileSystem);
   const initialConfiguration: Configuration = { members: [] };
   const config = { ...DEFAULT_RAFT_CONFIG, id: 1, initialTime: 0, initialConfiguration };
@@ -62,7 +62,10 @@ function setUp(everyEntries = 1, fileSystem = new SimulatedFileSystem()) {
   const askTurn = () => {
     turns.asked += 1;
   };
-  const snapshotter = new Snapshotter({ node, storage, machine, policy, log, askTurn });
+  const chunks = () => [new Uint8Array(stateBytes)][Symbol.iterator]();
+  const capture = () => ({ ...machine.capture(), chunks });
+  const parts = { node, storage, machine: { ...machine, capture }, policy, log, askTurn };
+  const snapshotter = new Snapshotter(parts);
   return { fileSystem, storage, node, snapshotter, turns };
 }
 
@@ -116,6 +119,26 @@ test("what becomes due while a snapshot is saved is looked at when it is saved",
   assert.deepEqual([snapshotter.isDue(), turns.asked], [false, 0], "one at a time");
   fileSystem.run();
   assert.deepEqual([snapshotter.isDue(), turns.asked], [true, 1]);
+});
+
+test("small batches count by what they take on the disk", () => {
+  const { fileSystem, storage, node, snapshotter } = setUp(1, writtenLog(1), 1_000_000);
+  const { committedEntries } = node.ready();
+  node.applied(1);
+  snapshotter.applied(committedEntries);
+  snapshotter.take(1, 0);
+  fileSystem.run();
+  const dueAt: number[] = [];
+  for (let index = 2; index <= 700; index += 1) {
+    const entry: Entry = { type: "noop", group: 0, term: 1, index, time: 0 };
+    const batch = { hardState: undefined, mustSyncHardState: false, entries: [entry] };
+    storage.persist(batch, () => snapshotter.applied([entry]));
+    fileSystem.run();
+    if (snapshotter.isDue()) dueAt.push(storage.statistics.logBytes);
+  }
+  const [first = 0] = dueAt;
+  const { snapshotBytes } = storage.statistics;
+  assert.ok(first >= 3 * snapshotBytes && first < 3 * snapshotBytes + 10_000, `${first} bytes`);
 });
 
 test("a log in many small pieces goes behind a snapshot, tail and all", () => {

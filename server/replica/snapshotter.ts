@@ -27,6 +27,11 @@ interface Parts<Result> {
 /** What the entries since the last snapshot must come to, as a multiple of that snapshot. */
 const MANY_ENTRIES_SHARE = 1;
 const MANY_BYTES_SHARE = 0.5;
+/**
+ * Or what the whole log takes on the disk. A flush writes whole pages: without company, an entry of
+ * a hundred bytes takes 4 KiB, and a log of such entries would outgrow the state forty times.
+ */
+const LOG_SHARE = 3;
 const SMALL_SEGMENT_BYTES = 1024 * 1024;
 
 export class Snapshotter<Result> {
@@ -61,8 +66,9 @@ export class Snapshotter<Result> {
     const isMany = this.#entriesSince >= policy.everyEntries;
     const isLarge = this.#bytesSince >= policy.everyBytes;
     if (!isMany && !isLarge) return false;
-    const { snapshotBytes } = storage.statistics;
+    const { snapshotBytes, logBytes } = storage.statistics;
     if (isMany && this.#bytesSince >= snapshotBytes * MANY_ENTRIES_SHARE) return true;
+    if (isMany && logBytes >= snapshotBytes * LOG_SHARE) return true;
     return isLarge && this.#bytesSince >= snapshotBytes * MANY_BYTES_SHARE;
   }
 
