@@ -16,8 +16,8 @@ import { type FileSystemError, isAllocationFailure } from "./errors.ts";
 import type { File, FileSystem } from "./file-system.ts";
 import type { StorageReport } from "./report.ts";
 import { segmentName } from "./segment-header.ts";
+import { ZEROS } from "./zeros.ts";
 
-const ZEROS = Buffer.alloc(1024 * 1024);
 /** Zeros are synced in steps, so that no single flush holds up the log's own writes for long. */
 const SYNC_STEP_CHUNKS = 4;
 const RETRY_MS = 1000;

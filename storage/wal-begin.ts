@@ -20,8 +20,7 @@ import {
 import { PAGE_BYTES } from "./sector.ts";
 import { encodeSegmentHeader, segmentName } from "./segment-header.ts";
 import type { WalPosition } from "./wal.ts";
-
-const ZEROS = Buffer.alloc(1024 * 1024);
+import { ZEROS } from "./zeros.ts";
 
 export interface FirstSegment {
   readonly fileSystem: FileSystem;
