@@ -31,9 +31,20 @@ test("a put always raises the revision, and counts the versions of its key", () 
     createRevision: 1,
     version: 2,
   });
-  assert.deepEqual(machine.get("a"), new StoredRecord("1", "text", 3, 1, 2, 0, 0));
+  assert.deepEqual(machine.get("a"), new StoredRecord("1", "text", 3, 1, 2, 0, 0).copy());
   assert.equal(machine.revision, 3);
   assert.equal(machine.keyCount, 2);
+});
+
+test("a record that was read does not change with the next write", () => {
+  const { machine, log } = start();
+  log.apply(put("a", "1"));
+  const read = machine.get("a");
+  const [listed] = machine.list({ start: "", end: undefined, limit: 1, bytesMax: 1 }).items;
+  log.apply(put("a", "2"));
+  const first = new StoredRecord("1", "text", 1, 1, 1, 0, 0).copy();
+  assert.deepEqual(read, first);
+  assert.deepEqual(listed, { key: "a", record: first });
 });
 
 test("a key that comes back after a delete begins a new life", () => {
@@ -70,7 +81,7 @@ test("the record before is part of the answer when it is asked for", () => {
   const first = log.apply(encodePut(request));
   assert.ok(first.kind === "put" && "previous" in first && first.previous === undefined);
   const second = log.apply(encodePut({ ...request, value: bytes("2") }));
-  const before = new StoredRecord("1", "binary", 1, 1, 1, 0, 0);
+  const before = new StoredRecord("1", "binary", 1, 1, 1, 0, 0).copy();
   assert.deepEqual(second, {
     kind: "put",
     revision: 2,
@@ -97,7 +108,7 @@ test("a condition that does not hold changes nothing and shows the current recor
     assert.deepEqual(log.apply(encodePut({ key: "a", value, type: "text", condition })), failed);
     assert.deepEqual(log.apply(encodeDelete({ key: "a", condition })), failed);
   }
-  assert.equal(machine.get("a"), current);
+  assert.deepEqual(machine.get("a"), current);
 });
 
 test("a condition that holds lets the write through", () => {

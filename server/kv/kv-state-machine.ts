@@ -5,7 +5,7 @@
  * - A function of the log alone: two replicas that applied the same entries are equal, down to the
  *   bytes of their snapshots. No clock but the entries' stamps, no randomness but the commands'.
  * - The revision rises by one with every command that changes something, and with no other.
- * - Records are immutable, and what is pinned is copied on write: a pinned state never changes.
+ * - What is handed out is a copy, and what is pinned is copied before it changes: neither changes.
  * - A bad command is an answer. What a newer build understands and this one does not is an error
  *   that ends the process: replicas must stop rather than drift apart.
  */
@@ -22,14 +22,14 @@ import { type DeleteCommand, decodeCommand, type PutCommand } from "./command-de
 import { UnsupportedFeatureLevelError } from "./errors.ts";
 import type { KvReader, ListPage, ListQuery } from "./reader.ts";
 import type { ByteString, KvRecord } from "./record.ts";
-import { RecordMap, type Slot } from "./record-map.ts";
+import { RecordMap } from "./record-map.ts";
 import type { KvResult } from "./result.ts";
 import { type RememberedResult, SESSION_LIMITS, type SessionLimits, Sessions } from "./sessions.ts";
 import type { StateNumbers } from "./snapshot-format.ts";
 import { KvStateCapture } from "./state-capture.ts";
 import { type StateHash, StateHasher } from "./state-hash.ts";
 import { type RestoredKvState, StateReader } from "./state-reader.ts";
-import { StoredRecord } from "./stored-record.ts";
+import type { StoredRecord } from "./stored-record.ts";
 
 /** The newest feature level this build understands. */
 export const FEATURE_LEVEL_MAX = 1;
@@ -74,7 +74,7 @@ export class KvStateMachine implements StateMachine<KvResult>, KvReader {
   }
 
   get(key: ByteString): KvRecord | undefined {
-    return this.#records.find(key)?.record;
+    return this.#records.find(key)?.copy();
   }
 
   list(query: ListQuery): ListPage {
@@ -85,7 +85,7 @@ export class KvStateMachine implements StateMachine<KvResult>, KvReader {
       bytes += key.length + record.value.length;
       const isFull = items.length >= query.limit || (items.length > 0 && bytes > query.bytesMax);
       if (isFull) next = key;
-      else items.push({ key, record });
+      else items.push({ key, record: record.copy() });
       return !isFull;
     });
     return { items, next };
@@ -118,10 +118,11 @@ export class KvStateMachine implements StateMachine<KvResult>, KvReader {
   }
 
   capture(): StateCapture {
-    const records = this.#records;
+    const all = this.#records;
+    const records = all.pin();
     const summary = { ...this.#numbers, hash: this.hash };
-    const pinned = { summary, records: records.pin(), sessions: this.#sessions.pin() };
-    return new KvStateCapture(pinned, () => records.unpin());
+    const pinned = { summary, records, sessions: this.#sessions.pin() };
+    return new KvStateCapture(pinned, () => all.unpin(records));
   }
 
   beginRestore(): StateRestore {
@@ -195,37 +196,34 @@ export class KvStateMachine implements StateMachine<KvResult>, KvReader {
   }
 
   #write(command: PutCommand | DeleteCommand): RememberedResult {
-    const slot = this.#records.find(command.key);
-    const current = slot?.record;
+    const current = this.#records.find(command.key);
     if (!isMet(command.condition, current)) {
-      return { kind: "condition-failed", revision: this.#revision, current };
+      return { kind: "condition-failed", revision: this.#revision, current: current?.copy() };
     }
-    return command.kind === "put" ? this.#put(command, slot) : this.#delete(command, current);
+    return command.kind === "put" ? this.#put(command, current) : this.#delete(command, current);
   }
 
-  #put(command: PutCommand, slot: Slot | undefined): RememberedResult {
-    const current = slot?.record;
-    this.#revision += 1;
-    const revision = this.#revision;
-    const createRevision = current === undefined ? revision : current.createRevision;
-    const version = current === undefined ? 1 : current.version + 1;
-    const { key, value, type } = command;
-    const record = new StoredRecord(value, type, revision, createRevision, version, 0, 0);
+  #put(command: PutCommand, current: StoredRecord | undefined): RememberedResult {
+    const { key, value, type, wantPrevious } = command;
+    const previous = wantPrevious ? current?.copy() : undefined;
     if (current !== undefined) this.#hasher.removeRecord(key, current, current.valueChecksum);
+    this.#revision += 1;
+    const record = this.#records.put(key, current, value, type, this.#revision);
     this.#hasher.addRecord(key, record, record.valueChecksum);
-    this.#records.put(key, slot, record);
-    return command.wantPrevious
-      ? { kind: "put", revision, createRevision, version, previous: current }
+    const { revision, createRevision, version } = record;
+    return wantPrevious
+      ? { kind: "put", revision, createRevision, version, previous }
       : { kind: "put", revision, createRevision, version };
   }
 
   #delete(command: DeleteCommand, current: StoredRecord | undefined): RememberedResult {
     if (current === undefined) return { kind: "deleted", deleted: 0, revision: this.#revision };
+    const { key, wantPrevious } = command;
+    this.#hasher.removeRecord(key, current, current.valueChecksum);
+    this.#records.delete(key, current);
     this.#revision += 1;
-    this.#hasher.removeRecord(command.key, current, current.valueChecksum);
-    this.#records.delete(command.key);
-    return command.wantPrevious
-      ? { kind: "deleted", deleted: 1, revision: this.#revision, previous: current }
+    return wantPrevious
+      ? { kind: "deleted", deleted: 1, revision: this.#revision, previous: current.copy() }
       : { kind: "deleted", deleted: 1, revision: this.#revision };
   }
 }

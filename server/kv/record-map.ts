@@ -1,70 +1,115 @@
 /**
- * The records by key, in order, with a cheap way to overwrite and a cheap way to pin.
+ * The records: by key in one step, in the order of the keys, and pinned as they are at a moment.
  *
- * A write needs the record that stands there, then puts its own in its place. The tree holds slots,
- * so that one descent serves both: the slot found for the old record takes the new one.
+ * Most writes overwrite. They find the record by hash and change it in place: the tree is touched
+ * only when a key comes or goes, and nothing is allocated that outlives the write but its value.
  *
- * - A pinned tree shares its slots with the living one. While there is a pin, a write brings a slot
- *   of its own and leaves the old one alone (the tree copies on write, see ordered-map.ts).
+ * - The tree and the hash map hold the same records under the same keys.
+ * - Only this file changes a record; whoever keeps one keeps a copy.
+ * - A pinned state never changes: a record is copied for every pin before it changes or goes.
  */
 import { assert } from "../../raft/index.ts";
+import { HashMap } from "./hash-map.ts";
 import { OrderedMap } from "./ordered-map.ts";
-import type { ByteString } from "./record.ts";
-import type { StoredRecord } from "./stored-record.ts";
-
-/** Where a key's record stands; `RecordMap` alone writes to it. */
-export class Slot {
-  record: StoredRecord;
-
-  constructor(record: StoredRecord) {
-    this.record = record;
-  }
-}
+import type { ByteString, KvRecord, ValueType } from "./record.ts";
+import { StoredRecord } from "./stored-record.ts";
 
 export class RecordMap {
-  readonly #slots: OrderedMap<Slot>;
-  #pins = 0;
+  readonly #ordered: OrderedMap<StoredRecord>;
+  readonly #byKey: HashMap<StoredRecord>;
+  readonly #pins = new Set<PinnedRecords>();
 
-  constructor(slots = new OrderedMap<Slot>()) {
-    this.#slots = slots;
+  /** Two maps of the same records under the same keys. */
+  constructor(ordered = new OrderedMap<StoredRecord>(), byKey = new HashMap<StoredRecord>()) {
+    this.#ordered = ordered;
+    this.#byKey = byKey;
   }
 
   get size(): number {
-    return this.#slots.size;
+    return this.#ordered.size;
   }
 
-  /** For `put`, before anything else is written. */
-  find(key: ByteString): Slot | undefined {
-    return this.#slots.get(key);
+  /** Changes with the next write: `copy` what is kept. */
+  find(key: ByteString): StoredRecord | undefined {
+    return this.#byKey.get(key);
   }
 
-  /** `slot` is what `find` gave for this key. */
-  put(key: ByteString, slot: Slot | undefined, record: StoredRecord): void {
-    if (slot === undefined || this.#pins > 0) this.#slots.set(key, new Slot(record));
-    else slot.record = record;
+  /** `current` is what `find` gives for this key. Gives the record as it is from now on. */
+  put(
+    key: ByteString,
+    current: StoredRecord | undefined,
+    value: ByteString,
+    type: ValueType,
+    revision: number,
+  ): StoredRecord {
+    if (current === undefined) {
+      return this.#insert(key, new StoredRecord(value, type, revision, revision, 1, 0, 0));
+    }
+    this.#keepForPins(key, current);
+    current.overwrite(value, type, revision);
+    return current;
   }
 
-  delete(key: ByteString): void {
-    this.#slots.delete(key);
+  /** `current` is what `find` gives for this key. */
+  delete(key: ByteString, current: StoredRecord): void {
+    this.#keepForPins(key, current);
+    this.#ordered.delete(key);
+    this.#byKey.delete(key);
   }
 
-  /** As `OrderedMap.scan`. */
+  /** Visits [start, end) as `OrderedMap.scan` does. */
   scan(
     start: ByteString,
     end: ByteString | undefined,
     visit: (key: ByteString, record: StoredRecord) => boolean,
   ): void {
-    this.#slots.scan(start, end, (key, slot) => visit(key, slot.record));
+    this.#ordered.scan(start, end, visit);
   }
 
   /** All records as they are now, whatever is written later; must be given back with `unpin`. */
-  pin(): OrderedMap<Slot> {
-    this.#pins += 1;
-    return this.#slots.clone();
+  pin(): PinnedRecords {
+    const pinned = new PinnedRecords(this.#ordered.clone());
+    this.#pins.add(pinned);
+    return pinned;
   }
 
-  unpin(): void {
-    assert(this.#pins > 0, "what is given back was pinned");
-    this.#pins -= 1;
+  unpin(pinned: PinnedRecords): void {
+    assert(this.#pins.delete(pinned), "what is given back was pinned");
+  }
+
+  #insert(key: ByteString, record: StoredRecord): StoredRecord {
+    this.#ordered.set(key, record);
+    this.#byKey.set(key, record);
+    return record;
+  }
+
+  #keepForPins(key: ByteString, record: StoredRecord): void {
+    for (const pinned of this.#pins) pinned.keep(key, record);
+  }
+}
+
+/** The records of one moment: copies of those that changed since, and all others themselves. */
+export class PinnedRecords {
+  readonly #ordered: OrderedMap<StoredRecord>;
+  readonly #changed = new Map<ByteString, KvRecord>();
+
+  constructor(ordered: OrderedMap<StoredRecord>) {
+    this.#ordered = ordered;
+  }
+
+  get size(): number {
+    return this.#ordered.size;
+  }
+
+  /** All pairs in order; a record is to be read before the next write. */
+  *entries(): IterableIterator<[ByteString, KvRecord]> {
+    for (const [key, record] of this.#ordered.entries()) {
+      yield [key, this.#changed.get(key) ?? record];
+    }
+  }
+
+  /** The first that is kept under a key is the pinned one. */
+  keep(key: ByteString, record: StoredRecord): void {
+    if (!this.#changed.has(key)) this.#changed.set(key, record.copy());
   }
 }

@@ -1,6 +1,5 @@
 /**
- * One key's value and its revisions. Records are immutable: a write makes a new one, so that a
- * pinned tree keeps the old.
+ * One key's value and its revisions, as they were at one moment.
  */
 
 /** How a value was declared when it was written; decides how JSON answers show it. */

@@ -6,7 +6,7 @@ import { assert, type StateCapture } from "../../raft/index.ts";
 import { ByteWriter } from "./bytes.ts";
 import type { OrderedMap } from "./ordered-map.ts";
 import type { ByteString } from "./record.ts";
-import type { Slot } from "./record-map.ts";
+import type { PinnedRecords } from "./record-map.ts";
 import { writeSessionItem } from "./session-item.ts";
 import type { Session } from "./sessions.ts";
 import {
@@ -31,13 +31,18 @@ import { checksumOf } from "./stored-record.ts";
 /** Everything a snapshot holds. */
 export interface KvState {
   readonly summary: StateSummary;
-  readonly records: OrderedMap<Slot>;
+  readonly records: PinnedRecords;
   readonly sessions: OrderedMap<Session>;
+}
+
+interface OrderedItems<Value> {
+  readonly size: number;
+  entries(): IterableIterator<[ByteString, Value]>;
 }
 
 interface Section<Value> {
   readonly type: number;
-  readonly items: OrderedMap<Value>;
+  readonly items: OrderedItems<Value>;
   readonly write: (writer: ByteWriter, key: ByteString, value: Value) => void;
   readonly hash: (key: ByteString, value: Value) => void;
 }
@@ -65,9 +70,9 @@ export class KvStateCapture implements StateCapture {
     yield* this.#section(writer, {
       type: SECTION_KEYS,
       items: records,
-      write: (into, key, { record }) => writeKeyItem(into, key, record),
+      write: writeKeyItem,
       // Of the value as it is now, which is what is written.
-      hash: (key, { record }) => hasher.addRecord(key, record, checksumOf(record.value)),
+      hash: (key, record) => hasher.addRecord(key, record, checksumOf(record.value)),
     });
     writeEmptySection(writer, SECTION_HISTORY);
     yield* this.#section(writer, {

@@ -7,9 +7,10 @@
  */
 import { asBuffer, ByteReader } from "./bytes.ts";
 import { SnapshotFormatError } from "./errors.ts";
+import { HashMap } from "./hash-map.ts";
 import { OrderedMap } from "./ordered-map.ts";
 import type { ByteString } from "./record.ts";
-import { RecordMap, Slot } from "./record-map.ts";
+import { RecordMap } from "./record-map.ts";
 import { readSessionItem } from "./session-item.ts";
 import type { Session } from "./sessions.ts";
 import {
@@ -26,6 +27,7 @@ import {
   type StateSummary,
 } from "./snapshot-format.ts";
 import { HASH_VERSION, StateHasher } from "./state-hash.ts";
+import type { StoredRecord } from "./stored-record.ts";
 
 const ITEM_LENGTH_BYTES = 4;
 
@@ -39,7 +41,9 @@ export interface RestoredKvState {
 
 export class StateReader {
   readonly #reader = new ByteReader();
-  readonly #records = new SortedItems<Slot>();
+  readonly #records = new SortedItems<StoredRecord>();
+  /** Filled item by item, so that no step takes long. */
+  readonly #recordByKey = new HashMap<StoredRecord>();
   readonly #sessions = new SortedItems<Session>();
   readonly #hasher = new StateHasher();
   /** Read but not used yet: the beginning of something. */
@@ -72,7 +76,7 @@ export class StateReader {
       throw new SnapshotFormatError("the state ends before its last section is complete");
     }
     this.#checkHash(summary);
-    const records = new RecordMap(this.#records.build());
+    const records = new RecordMap(this.#records.build(), this.#recordByKey);
     return { summary, records, sessions: this.#sessions.build(), hasher: this.#hasher };
   }
 
@@ -146,7 +150,8 @@ export class StateReader {
   #item(): void {
     if (this.#section === SECTION_KEYS) {
       const { key, record } = readKeyItem(this.#reader);
-      this.#records.add(key, new Slot(record));
+      this.#records.add(key, record);
+      this.#recordByKey.set(key, record);
       this.#hasher.addRecord(key, record, record.valueChecksum);
     } else {
       const { id, session } = readSessionItem(this.#reader);

@@ -8,8 +8,8 @@ export const SNAPSHOT_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: "server/kv/record-map.ts",
-        find: "slot === undefined || this.#pins > 0",
-        replace: "slot === undefined",
+        find: "for (const pinned of this.#pins) pinned.keep(key, record);",
+        replace: 'assert(record !== undefined && key.length > 0, "nothing is kept");',
       },
     ],
     finders: [simulation()],
