@@ -9,6 +9,7 @@
  */
 import type { WriteOutcome } from "../gateway.ts";
 import type { Forward, ForwardResults } from "../peer/index.ts";
+import { SlidingWindow } from "./sliding-window.ts";
 
 interface Outstanding<Result> {
   readonly to: number;
@@ -24,8 +25,8 @@ interface Queued<Result> {
 
 export class ForwardOrigin<Result> {
   #queue: Queued<Result>[] = [];
-  /** In the order of sending, so the first has the earliest deadline. */
-  readonly #outstanding = new Map<number, Outstanding<Result>>();
+  /** By id, which is the order of sending. */
+  readonly #outstanding = new SlidingWindow<Outstanding<Result>>();
   readonly #self: { readonly id: number; readonly incarnation: number };
   #nextId = 1;
   #nextSequence = 1;
@@ -57,7 +58,7 @@ export class ForwardOrigin<Result> {
     }
     const requests = queued.map(({ command, deadlineMs, done }) => {
       const id = this.#nextId++;
-      this.#outstanding.set(id, { to: leaderId, deadlineMs, done });
+      this.#outstanding.add(id, { to: leaderId, deadlineMs, done });
       return { id, command };
     });
     const sent = send({
@@ -79,36 +80,34 @@ export class ForwardOrigin<Result> {
   }
 
   linkLost(to: number): void {
-    for (const [id, outstanding] of this.#outstanding) {
-      if (outstanding.to === to) this.#settle(id, { kind: "unknown", reason: "link-lost" });
-    }
+    this.#outstanding.forEach((id, outstanding) => {
+      if (outstanding.to === to) this.#settle(id, LINK_LOST);
+    });
   }
 
   expire(nowMs: number): void {
-    for (const [id, outstanding] of this.#outstanding) {
-      if (outstanding.deadlineMs > nowMs) return;
-      this.#settle(id, { kind: "unknown", reason: "timeout" });
-    }
+    this.#outstanding.forEach((id, { deadlineMs }) => {
+      if (deadlineMs <= nowMs) this.#settle(id, TIMEOUT);
+    });
   }
 
   abandon(): void {
     for (const { done } of this.#queue.splice(0)) done(NO_LEADER);
-    for (const id of this.#outstanding.keys()) {
-      this.#settle(id, { kind: "unknown", reason: "link-lost" });
-    }
+    this.#outstanding.forEach((id) => {
+      this.#settle(id, LINK_LOST);
+    });
   }
 
   #settle(id: number, outcome: WriteOutcome<Result>): void {
-    const outstanding = this.#outstanding.get(id);
-    if (outstanding === undefined) return;
-    this.#outstanding.delete(id);
-    outstanding.done(outcome);
+    this.#outstanding.take(id)?.done(outcome);
   }
 }
 
 /** More starts of one node than fit into a term. */
 export const PROCESSES_MAX = 64;
 
+const LINK_LOST = { kind: "unknown", reason: "link-lost" } as const;
+const TIMEOUT = { kind: "unknown", reason: "timeout" } as const;
 const NO_LEADER = { kind: "not-applied", reason: "no-leader", leader: undefined } as const;
 
 export class ForwardIntake<Result> {

@@ -73,3 +73,16 @@ test("an index taken again after a truncation leaves the earlier proposal unknow
   pending.applied(5, 4, "done");
   assert.deepEqual(log, ["old: unknown leadership-lost", "new: done"]);
 });
+
+test("what an older term proposed ends with it, wherever a newer one proposed since", () => {
+  const { pending, waiter, log } = setUp();
+  pending.add(8, 2, waiter("a"), 300);
+  pending.add(9, 2, waiter("b"), 100);
+  pending.add(6, 4, waiter("c"), 200);
+  pending.expire(100);
+  assert.deepEqual(log, ["b: unknown timeout"]);
+  pending.applied(6, 4, "done");
+  pending.overtaken(4);
+  assert.deepEqual(log.slice(1), ["c: done", "a: not-applied no-leader"]);
+  assert.equal(pending.size, 0);
+});

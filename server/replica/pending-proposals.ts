@@ -7,6 +7,7 @@
  */
 import type { LogIndex, Term } from "../../raft/index.ts";
 import type { WriteOutcome } from "../gateway.ts";
+import { SlidingWindow } from "./sliding-window.ts";
 
 /** Where the answer goes: to a client of this node, or back over the link it was forwarded on. */
 export type Waiter<Result> =
@@ -25,8 +26,9 @@ interface Pending<Result> {
 }
 
 export class PendingProposals<Result> {
-  /** In the order of proposing, so the first entry has the earliest deadline. */
-  #byIndex = new Map<LogIndex, Pending<Result>>();
+  readonly #byIndex = new SlidingWindow<Pending<Result>>();
+  /** None of those that wait has a lower term. */
+  #lowestTerm: Term = 0;
   readonly #settle: (waiter: Waiter<Result>, outcome: WriteOutcome<Result>) => void;
 
   constructor(settle: (waiter: Waiter<Result>, outcome: WriteOutcome<Result>) => void) {
@@ -38,29 +40,22 @@ export class PendingProposals<Result> {
   }
 
   add(index: LogIndex, term: Term, waiter: Waiter<Result>, deadlineMs: number): void {
-    const older = this.#byIndex.get(index);
-    if (older !== undefined) {
-      // Our earlier entry at this index was cut off; another replica may still hold it.
-      this.#byIndex.delete(index);
-      this.#settle(older.waiter, { kind: "unknown", reason: "leadership-lost" });
-    }
-    this.#byIndex.set(index, { term, waiter, deadlineMs });
+    // Our earlier entry at this index was cut off; another replica may still hold it.
+    this.#end(index, LEADERSHIP_LOST);
+    if (this.#byIndex.size === 0) this.#lowestTerm = term;
+    this.#byIndex.add(index, { term, waiter, deadlineMs });
   }
 
   /** An entry that carries a command was applied. */
   applied(index: LogIndex, term: Term, result: Result): void {
-    const pending = this.#byIndex.get(index);
+    const pending = this.#byIndex.take(index);
     if (pending === undefined) return;
-    this.#byIndex.delete(index);
     this.#settle(pending.waiter, pending.term === term ? { kind: "applied", result } : OVERWRITTEN);
   }
 
   /** An entry without a command was applied: whoever waited at its index lost the place to it. */
   replaced(index: LogIndex): void {
-    const pending = this.#byIndex.get(index);
-    if (pending === undefined) return;
-    this.#byIndex.delete(index);
-    this.#settle(pending.waiter, OVERWRITTEN);
+    this.#end(index, OVERWRITTEN);
   }
 
   /**
@@ -68,37 +63,40 @@ export class PendingProposals<Result> {
    * an older term proposed behind that entry can never commit.
    */
   overtaken(term: Term): void {
-    for (const [index, pending] of this.#byIndex) {
-      if (pending.term >= term) return;
-      this.#byIndex.delete(index);
-      this.#settle(pending.waiter, OVERWRITTEN);
-    }
+    if (term <= this.#lowestTerm) return;
+    this.#lowestTerm = term;
+    this.#endAll((_, pending) => pending.term < term, OVERWRITTEN);
   }
 
   /** A snapshot was installed: what happened up to its index is not known one by one. */
   skipped(through: LogIndex): void {
-    for (const [index, pending] of this.#byIndex) {
-      if (index > through) continue;
-      this.#byIndex.delete(index);
-      this.#settle(pending.waiter, { kind: "unknown", reason: "leadership-lost" });
-    }
+    this.#endAll((index) => index <= through, LEADERSHIP_LOST);
   }
 
   expire(nowMs: number): void {
-    for (const [index, pending] of this.#byIndex) {
-      if (pending.deadlineMs > nowMs) return;
-      this.#byIndex.delete(index);
-      this.#settle(pending.waiter, { kind: "unknown", reason: "timeout" });
-    }
+    this.#endAll((_, { deadlineMs }) => deadlineMs <= nowMs, TIMEOUT);
   }
 
   /** The process ends: nobody will ever know more than this. */
   abandon(): void {
-    for (const [index, pending] of this.#byIndex) {
-      this.#byIndex.delete(index);
-      this.#settle(pending.waiter, { kind: "unknown", reason: "leadership-lost" });
-    }
+    this.#endAll(() => true, LEADERSHIP_LOST);
+  }
+
+  #endAll(
+    isOver: (index: LogIndex, pending: Pending<Result>) => boolean,
+    outcome: WriteOutcome<Result>,
+  ): void {
+    this.#byIndex.forEach((index, pending) => {
+      if (isOver(index, pending)) this.#end(index, outcome);
+    });
+  }
+
+  #end(index: LogIndex, outcome: WriteOutcome<Result>): void {
+    const pending = this.#byIndex.take(index);
+    if (pending !== undefined) this.#settle(pending.waiter, outcome);
   }
 }
 
 const OVERWRITTEN = { kind: "not-applied", reason: "no-leader", leader: undefined } as const;
+const LEADERSHIP_LOST = { kind: "unknown", reason: "leadership-lost" } as const;
+const TIMEOUT = { kind: "unknown", reason: "timeout" } as const;

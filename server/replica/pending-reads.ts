@@ -7,6 +7,7 @@
  */
 import type { LogIndex } from "../../raft/index.ts";
 import type { ReadOutcome } from "../gateway.ts";
+import { SlidingWindow } from "./sliding-window.ts";
 
 export interface WaitingRead {
   readonly done: (outcome: ReadOutcome) => void;
@@ -38,8 +39,8 @@ const BEHIND = { kind: "refused", reason: "behind", leader: undefined } as const
 
 export class PendingReads {
   #gathering: WaitingRead[] = [];
-  /** By read context, waiting for a quorum; oldest first. */
-  readonly #unconfirmed = new Map<number, Batch>();
+  /** By read context, waiting for a quorum. */
+  readonly #unconfirmed = new SlidingWindow<Batch>();
   /** Confirmed at an index that is not applied yet. */
   #unapplied: Unapplied[] = [];
   #forRevision: { readonly read: WaitingRead; readonly used: Confirmation | "stale" }[] = [];
@@ -48,7 +49,9 @@ export class PendingReads {
   /** Reads without an answer. */
   get size(): number {
     let size = this.#gathering.length + this.#forRevision.length;
-    for (const { reads } of this.#unconfirmed.values()) size += reads.length;
+    this.#unconfirmed.forEach((_, { reads }) => {
+      size += reads.length;
+    });
     for (const { batch } of this.#unapplied) size += batch.reads.length;
     return size;
   }
@@ -68,24 +71,20 @@ export class PendingReads {
     const context = this.#nextContext++;
     // All reads share one timeout, so the last one's deadline bounds the batch.
     const deadlineMs = reads[reads.length - 1]?.deadlineMs ?? 0;
-    this.#unconfirmed.set(context, { reads, deadlineMs });
+    this.#unconfirmed.add(context, { reads, deadlineMs });
     return context;
   }
 
   /** A quorum (or the lease) stands behind reading `index`. */
   confirmed(context: number, index: LogIndex, now: Applied, used: Confirmation): void {
-    const batch = this.#unconfirmed.get(context);
+    const batch = this.#unconfirmed.take(context);
     if (batch === undefined) return;
-    this.#unconfirmed.delete(context);
     if (index <= now.index) this.#grant(batch, now.revision, used);
     else this.#unapplied.push({ index, batch, used });
   }
 
   refused(context: number, outcome: ReadOutcome): void {
-    const batch = this.#unconfirmed.get(context);
-    if (batch === undefined) return;
-    this.#unconfirmed.delete(context);
-    for (const read of batch.reads) read.done(outcome);
+    for (const read of this.#unconfirmed.take(context)?.reads ?? []) read.done(outcome);
   }
 
   waitForRevision(read: WaitingRead, used: Confirmation | "stale"): void {
@@ -109,10 +108,9 @@ export class PendingReads {
   }
 
   expire(nowMs: number): void {
-    for (const [context, batch] of this.#unconfirmed) {
-      if (batch.deadlineMs > nowMs) break;
-      this.refused(context, TIMED_OUT);
-    }
+    this.#unconfirmed.forEach((context, { deadlineMs }) => {
+      if (deadlineMs <= nowMs) this.refused(context, TIMED_OUT);
+    });
     const late = this.#unapplied.filter(({ batch }) => batch.deadlineMs <= nowMs);
     if (late.length > 0) {
       this.#unapplied = this.#unapplied.filter(({ batch }) => batch.deadlineMs > nowMs);
@@ -129,14 +127,15 @@ export class PendingReads {
   abandon(outcome: ReadOutcome): void {
     const reads = [
       ...this.#gathering,
-      ...[...this.#unconfirmed.values()].flatMap((batch) => batch.reads),
       ...this.#unapplied.flatMap(({ batch }) => batch.reads),
       ...this.#forRevision.map(({ read }) => read),
     ];
     this.#gathering = [];
-    this.#unconfirmed.clear();
     this.#unapplied = [];
     this.#forRevision = [];
+    this.#unconfirmed.forEach((context) => {
+      this.refused(context, outcome);
+    });
     for (const read of reads) read.done(outcome);
   }
 

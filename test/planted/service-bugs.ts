@@ -8,7 +8,7 @@ export const SERVICE_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: "server/replica/forwarder.ts",
-        find: 'if (outstanding.to === to) this.#settle(id, { kind: "unknown", reason: "link-lost" });',
+        find: "if (outstanding.to === to) this.#settle(id, LINK_LOST);",
         replace: "if (outstanding.to === to) this.#settle(id, NO_LEADER);",
       },
     ],
@@ -27,15 +27,15 @@ export const SERVICE_BUGS: readonly PlantedBug[] = [
       },
       {
         file: "server/replica/forwarder.ts",
-        find: "this.#outstanding.set(id, { to: leaderId, deadlineMs, done });",
-        replace: "this.#outstanding.set(id, { to: leaderId, deadlineMs, done, command });",
+        find: "this.#outstanding.add(id, { to: leaderId, deadlineMs, done });",
+        replace: "this.#outstanding.add(id, { to: leaderId, deadlineMs, done, command });",
       },
       {
         file: "server/replica/forwarder.ts",
-        find: 'if (outstanding.to === to) this.#settle(id, { kind: "unknown", reason: "link-lost" });',
+        find: "if (outstanding.to === to) this.#settle(id, LINK_LOST);",
         replace:
-          "if (outstanding.to !== to) continue;\n" +
-          "      this.#outstanding.delete(id);\n" +
+          "if (outstanding.to !== to) return;\n" +
+          "      this.#outstanding.take(id);\n" +
           "      this.queue(outstanding.command, outstanding.deadlineMs, outstanding.done);",
       },
     ],

@@ -105,8 +105,8 @@ export const SNAPSHOT_BUGS: readonly PlantedBug[] = [
       },
       {
         file: "server/replica/pending-proposals.ts",
-        find: "if (pending.deadlineMs > nowMs) return;",
-        replace: "if (nowMs > 0) return;",
+        find: "this.#endAll((_, { deadlineMs }) => deadlineMs <= nowMs, TIMEOUT);",
+        replace: "this.#endAll(() => nowMs < 0, TIMEOUT);",
       },
     ],
     finders: [simulation("one-way", "stall")],
