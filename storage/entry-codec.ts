@@ -26,7 +26,7 @@ import {
   putUint32,
   putUint64,
 } from "./bytes.ts";
-import { checksum } from "./checksum.ts";
+import { checksum, checksumOfFirst } from "./checksum.ts";
 import { readConfiguration, writeConfiguration } from "./configuration-codec.ts";
 import { MalformedError, UnsupportedFormatError } from "./errors.ts";
 
@@ -78,7 +78,7 @@ export function encodeEntry(entry: Entry, previous: PreviousEntry): Uint8Array {
   putUint32(bytes, 40, previous.checksum);
   putUint32(bytes, 44, payload.length);
   putUint32(bytes, 48, checksum(payload));
-  putUint32(bytes, HEADER_CHECKSUM_AT, checksum(bytes.subarray(0, HEADER_CHECKSUM_AT)));
+  putUint32(bytes, HEADER_CHECKSUM_AT, checksumOfFirst(bytes, HEADER_CHECKSUM_AT));
   bytes.set(payload, ENTRY_HEADER_BYTES);
   entry.encoded = bytes;
   return bytes;
@@ -105,7 +105,7 @@ export function encodedEntryBytes(bytes: Uint8Array, at: number): number {
 export function decodeEntryHeader(bytes: Uint8Array): EntryHeader | undefined {
   if (bytes.length < ENTRY_HEADER_BYTES) return undefined;
   const stored = getUint32(bytes, HEADER_CHECKSUM_AT);
-  if (checksum(bytes.subarray(0, HEADER_CHECKSUM_AT)) !== stored) return undefined;
+  if (checksumOfFirst(bytes, HEADER_CHECKSUM_AT) !== stored) return undefined;
   const version = getUint8(bytes, 0);
   if (version !== ENTRY_FORMAT_VERSION) {
     throw new UnsupportedFormatError("entry format version", version);

@@ -10,7 +10,7 @@
  */
 import { assert } from "../raft/index.ts";
 import { ByteReader, ByteWriter, putUint32 } from "./bytes.ts";
-import { checksum } from "./checksum.ts";
+import { checksum, checksumOfFirst } from "./checksum.ts";
 import { readConfiguration, writeConfiguration } from "./configuration-codec.ts";
 import type { Identity, SnapshotDescription } from "./contract.ts";
 import { MalformedError, UnsupportedFormatError } from "./errors.ts";
@@ -44,7 +44,7 @@ export function encodeFrame(kind: number, number: number, payload: Uint8Array): 
   putUint32(frame, 4, number);
   putUint32(frame, 8, payload.length);
   putUint32(frame, 12, checksum(payload));
-  putUint32(frame, 16, checksum(frame.subarray(0, 16)));
+  putUint32(frame, 16, checksumOfFirst(frame, 16));
   frame.set(payload, FRAME_HEADER_BYTES);
   return frame;
 }

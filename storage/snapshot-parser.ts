@@ -3,7 +3,7 @@
  * description, then each chunk. Any damage is a CorruptionError that names file and offset.
  */
 import { getUint32 } from "./bytes.ts";
-import { checksum } from "./checksum.ts";
+import { checksum, checksumOfFirst } from "./checksum.ts";
 import { CorruptionError, MalformedError } from "./errors.ts";
 import {
   type DescribedSnapshot,
@@ -68,7 +68,7 @@ export class SnapshotParser {
     }
     if (at + FRAME_HEADER_BYTES > this.#pending.length) return undefined;
     const head = this.#pending.subarray(at, at + FRAME_HEADER_BYTES);
-    if (checksum(head.subarray(0, 16)) !== getUint32(head, 16)) {
+    if (checksumOfFirst(head, 16) !== getUint32(head, 16)) {
       throw this.#corrupt(offset, "a frame header fails its checksum");
     }
     const payloadBytes = getUint32(head, 8);
