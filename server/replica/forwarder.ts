@@ -114,7 +114,8 @@ export class ForwardIntake<Result> {
   readonly #self: number;
   /** The newest sequence of each process of each origin; the processes heard last stand last. */
   readonly #seen = new Map<number, Map<number, number>>();
-  readonly #results = new Map<number, Answers<Result>>();
+  /** Of this turn, by process of origin. */
+  #answers: Answers<Result>[] = [];
 
   constructor(self: number) {
     this.#self = self;
@@ -147,17 +148,19 @@ export class ForwardIntake<Result> {
   }
 
   answer(to: number, incarnation: number, id: number, outcome: WriteOutcome<Result>): void {
-    let answers = this.#results.get(to);
-    if (answers === undefined || answers.incarnation !== incarnation) {
-      answers = { incarnation, results: [] };
-      this.#results.set(to, answers);
+    let answers = this.#answers.find((one) => one.to === to && one.incarnation === incarnation);
+    if (answers === undefined) {
+      answers = { to, incarnation, results: [] };
+      this.#answers.push(answers);
     }
     answers.results.push({ id, outcome });
   }
 
   flush(send: (message: ForwardResults<Result>) => void): void {
-    if (this.#results.size === 0) return;
-    for (const [to, { incarnation, results }] of this.#results) {
+    if (this.#answers.length === 0) return;
+    const answers = this.#answers;
+    this.#answers = [];
+    for (const { to, incarnation, results } of answers) {
       send({
         kind: "forward-results",
         from: this.#self,
@@ -166,11 +169,11 @@ export class ForwardIntake<Result> {
         results,
       });
     }
-    this.#results.clear();
   }
 }
 
 interface Answers<Result> {
+  readonly to: number;
   readonly incarnation: number;
   readonly results: { readonly id: number; readonly outcome: WriteOutcome<Result> }[];
 }
