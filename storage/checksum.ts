@@ -1,7 +1,7 @@
 /**
  * The one checksum of every format here: CRC-32 as zlib computes it. Native code is many times
- * faster per byte, but the way there and back costs as much as two hundred bytes by table, and the
- * parts of an entry are shorter than that.
+ * faster per byte, but the way there and back costs as much as some 150 bytes by table, and the
+ * parts of a small entry are shorter than that.
  */
 import { crc32 } from "node:zlib";
 import { getUint8, getUint32 } from "./bytes.ts";
@@ -22,7 +22,7 @@ export function checksum(bytes: Uint8Array, seed = 0): number {
   return bytes.length > SHORT_BYTES ? crc32(bytes, seed) : byTable(bytes, bytes.length, seed);
 }
 
-/** Of the first `count` bytes. */
+/** Of the first `count` bytes, which must be there. */
 export function checksumOfFirst(bytes: Uint8Array, count: number): number {
   return count > SHORT_BYTES ? crc32(bytes.subarray(0, count)) : byTable(bytes, count, 0);
 }

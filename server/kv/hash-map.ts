@@ -9,8 +9,8 @@ import { assert } from "../../raft/index.ts";
 import type { ByteString } from "./record.ts";
 
 const PART_BITS = 4;
-/** The end of a key tells it from most others. */
-const CHARACTERS_READ = 8;
+/** Of a longer key every second, third, ... character is read. */
+const READ_WHOLE_BITS = 5;
 /** Odd, of xxHash. */
 const MULTIPLIER = 0x9e3779b1;
 
@@ -34,8 +34,9 @@ export class HashMap<Value> {
 
   #part(key: ByteString): Map<ByteString, Value> {
     const { length } = key;
+    const step = 1 + (length >> READ_WHOLE_BITS);
     let hash = length;
-    for (let at = Math.max(0, length - CHARACTERS_READ); at < length; at += 1) {
+    for (let at = 0; at < length; at += step) {
       hash = Math.imul(hash ^ key.charCodeAt(at), MULTIPLIER);
     }
     const part = this.#parts[hash >>> (32 - PART_BITS)];

@@ -119,7 +119,7 @@ export class KvStateMachine implements StateMachine<KvResult>, KvReader {
 
   capture(): StateCapture {
     const all = this.#records;
-    const records = all.pin();
+    const records = all.pin(this.#revision);
     const summary = { ...this.#numbers, hash: this.hash };
     const pinned = { summary, records, sessions: this.#sessions.pin() };
     return new KvStateCapture(pinned, () => all.unpin(records));

@@ -45,7 +45,8 @@ test("records are what a model says, and pinned ones stay what they were", () =>
     const pins: { pinned: PinnedRecords; atThatTime: Model }[] = [];
     for (let step = 1; step <= 1_000; step += 1) {
       write(records, model, random, step);
-      if (random.below(50) === 0) pins.push({ pinned: records.pin(), atThatTime: new Map(model) });
+      if (random.below(50) === 0)
+        pins.push({ pinned: records.pin(step), atThatTime: new Map(model) });
       if (random.below(60) === 0) {
         const [oldest] = pins.splice(0, 1);
         if (oldest === undefined) continue;
@@ -70,16 +71,32 @@ test("writes go on while a pinned state is being read", () => {
   const before = sorted(model);
   const seen: [string, KvRecord][] = [];
   let step = 501;
-  for (const [key, record] of records.pin().entries()) {
+  for (const [key, record] of records.pin(500).entries()) {
     seen.push([key, { ...record }]);
     for (const end = step + 5; step < end; step += 1) write(records, model, random, step);
   }
   assert.deepEqual(seen, before);
 });
 
+test("a pin keeps what changes of its own state, and nothing that came later", () => {
+  const records = new RecordMap();
+  records.put("old", undefined, "1", "text", 1);
+  const pinned = records.pin(1);
+  for (let revision = 2; revision < 100; revision += 1) {
+    records.put("old", records.find("old"), String(revision), "text", revision);
+    const passing = records.put("new", undefined, "1", "text", revision);
+    records.delete("new", passing);
+  }
+  assert.equal(pinned.kept, 1);
+  assert.deepEqual(
+    pairsOf(pinned).map(([key, { value }]) => [key, value]),
+    [["old", "1"]],
+  );
+});
+
 test("what was not pinned can not be given back", () => {
   const records = new RecordMap();
-  const pinned = records.pin();
+  const pinned = records.pin(0);
   records.unpin(pinned);
   assert.throws(() => records.unpin(pinned), /pinned/);
 });

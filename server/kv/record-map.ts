@@ -6,7 +6,8 @@
  *
  * - The tree and the hash map hold the same records under the same keys.
  * - Only this file changes a record; whoever keeps one keeps a copy.
- * - A pinned state never changes: a record is copied for every pin before it changes or goes.
+ * - A pinned state never changes: a record of it is copied before it changes or goes. What came
+ *   after the pin is no part of it, and is not kept for it.
  */
 import { assert } from "../../raft/index.ts";
 import { HashMap } from "./hash-map.ts";
@@ -66,9 +67,12 @@ export class RecordMap {
     this.#ordered.scan(start, end, visit);
   }
 
-  /** All records as they are now, whatever is written later; must be given back with `unpin`. */
-  pin(): PinnedRecords {
-    const pinned = new PinnedRecords(this.#ordered.clone());
+  /**
+   * All records as they are now, at the store's `revision`, whatever is written later; must be
+   * given back with `unpin`.
+   */
+  pin(revision: number): PinnedRecords {
+    const pinned = new PinnedRecords(this.#ordered.clone(), revision);
     this.#pins.add(pinned);
     return pinned;
   }
@@ -91,10 +95,17 @@ export class RecordMap {
 /** The records of one moment: copies of those that changed since, and all others themselves. */
 export class PinnedRecords {
   readonly #ordered: OrderedMap<StoredRecord>;
+  readonly #revision: number;
   readonly #changed = new Map<ByteString, KvRecord>();
 
-  constructor(ordered: OrderedMap<StoredRecord>) {
+  constructor(ordered: OrderedMap<StoredRecord>, revision: number) {
     this.#ordered = ordered;
+    this.#revision = revision;
+  }
+
+  /** Copies held for this pin. */
+  get kept(): number {
+    return this.#changed.size;
   }
 
   get size(): number {
@@ -110,6 +121,7 @@ export class PinnedRecords {
 
   /** The first that is kept under a key is the pinned one. */
   keep(key: ByteString, record: StoredRecord): void {
-    if (!this.#changed.has(key)) this.#changed.set(key, record.copy());
+    const isPinned = record.createRevision <= this.#revision;
+    if (isPinned && !this.#changed.has(key)) this.#changed.set(key, record.copy());
   }
 }

@@ -86,7 +86,7 @@ function readResult(reader: ByteReader): RememberedResult {
     }
     case RESULT_CONDITION_FAILED: {
       const revision = reader.uint64();
-      const current = reader.uint8() === 0 ? undefined : readRecord(reader);
+      const current = reader.uint8() === 0 ? undefined : readRecord(reader).copy();
       return { kind: "condition-failed", revision, current };
     }
     default:

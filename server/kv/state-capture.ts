@@ -1,6 +1,7 @@
 /**
  * A pinned state turned into the chunks of a snapshot, one chunk per step, so that the loop turns
- * between them. The pinned trees share their nodes with the living ones (see ordered-map.ts).
+ * between them. The pinned trees share their nodes with the living ones (see
+ * ordered-map.ts); of records that changed since, the pin has copies (see record-map.ts).
  */
 import { assert, type StateCapture } from "../../raft/index.ts";
 import { ByteWriter } from "./bytes.ts";

@@ -25,7 +25,7 @@ interface Queued<Result> {
 
 export class ForwardOrigin<Result> {
   #queue: Queued<Result>[] = [];
-  /** By id, which is the order of sending. */
+  /** By id, which is the order of sending, so the oldest has the earliest deadline. */
   readonly #outstanding = new SlidingWindow<Outstanding<Result>>();
   readonly #self: { readonly id: number; readonly incarnation: number };
   #nextId = 1;
@@ -86,9 +86,11 @@ export class ForwardOrigin<Result> {
   }
 
   expire(nowMs: number): void {
-    this.#outstanding.forEach((id, { deadlineMs }) => {
-      if (deadlineMs <= nowMs) this.#settle(id, TIMEOUT);
-    });
+    let { oldest } = this.#outstanding;
+    while (oldest !== undefined && oldest.value.deadlineMs <= nowMs) {
+      this.#settle(oldest.key, TIMEOUT);
+      oldest = this.#outstanding.oldest;
+    }
   }
 
   abandon(): void {

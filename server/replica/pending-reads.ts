@@ -39,7 +39,7 @@ const BEHIND = { kind: "refused", reason: "behind", leader: undefined } as const
 
 export class PendingReads {
   #gathering: WaitingRead[] = [];
-  /** By read context, waiting for a quorum. */
+  /** By read context, waiting for a quorum; the oldest has the earliest deadline. */
   readonly #unconfirmed = new SlidingWindow<Batch>();
   /** Confirmed at an index that is not applied yet. */
   #unapplied: Unapplied[] = [];
@@ -108,9 +108,11 @@ export class PendingReads {
   }
 
   expire(nowMs: number): void {
-    this.#unconfirmed.forEach((context, { deadlineMs }) => {
-      if (deadlineMs <= nowMs) this.refused(context, TIMED_OUT);
-    });
+    let { oldest } = this.#unconfirmed;
+    while (oldest !== undefined && oldest.value.deadlineMs <= nowMs) {
+      this.refused(oldest.key, TIMED_OUT);
+      oldest = this.#unconfirmed.oldest;
+    }
     const late = this.#unapplied.filter(({ batch }) => batch.deadlineMs <= nowMs);
     if (late.length > 0) {
       this.#unapplied = this.#unapplied.filter(({ batch }) => batch.deadlineMs > nowMs);

@@ -44,22 +44,31 @@ test("a window does what a map does, in the order of its keys", () => {
   }
 });
 
-test("what is taken and added during a visit does not disturb it", () => {
+test("what is taken during a visit is not visited, what is added behind it is", () => {
   const window = new SlidingWindow<string>();
   for (let key = 0; key < 60; key += 1) window.add(key, String(key));
   const seen: number[] = [];
   window.forEach((key) => {
     seen.push(key);
     window.take(key);
+    if (key >= 60) return;
     window.take(key + 1);
     window.add(1_000 + key, "later");
   });
-  assert.deepEqual(
-    seen,
-    Array.from({ length: 30 }, (_, n) => 2 * n),
-  );
-  assert.equal(window.size, 30);
-  assert.equal(window.get(1_058), "later");
+  const evenKeys = Array.from({ length: 30 }, (_, n) => 2 * n);
+  assert.deepEqual(seen, [...evenKeys, ...evenKeys.map((key) => 1_000 + key)]);
+  assert.equal(window.size, 0);
+});
+
+test("the oldest value stands under the lowest key", () => {
+  const window = new SlidingWindow<string>();
+  assert.equal(window.oldest, undefined);
+  for (const key of [5, 4, 100_000]) window.add(key, String(key));
+  for (const key of [4, 5, 100_000]) {
+    assert.deepEqual(window.oldest, { key, value: String(key) });
+    window.take(key);
+  }
+  assert.equal(window.oldest, undefined);
 });
 
 test("a key has one value", () => {

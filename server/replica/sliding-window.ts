@@ -1,6 +1,6 @@
 /**
  * Values under whole numbers that rise: what is on its way and comes back nearly in order. A ring
- * over the numbers from the lowest that has a value to the highest.
+ * over the numbers from the lowest that has a value to the highest that was added.
  *
  * Why no Map: one that fills and empties leaves its table behind every few dozen entries, and each
  * old table refers to its successor. Once the collector has moved one of them out of its nursery,
@@ -10,6 +10,8 @@
 import { assert } from "../../raft/index.ts";
 
 const CAPACITY_MIN = 64;
+/** A wider ring than this is given up when it is empty. */
+const CAPACITY_KEPT = 4096;
 
 export class SlidingWindow<Value> {
   /** The value under `n` stands in slot n modulo the capacity, a power of two. */
@@ -25,6 +27,12 @@ export class SlidingWindow<Value> {
 
   get(key: number): Value | undefined {
     return key >= this.#first && key < this.#end ? this.#slots[this.#slotOf(key)] : undefined;
+  }
+
+  /** Under the lowest key. */
+  get oldest(): { readonly key: number; readonly value: Value } | undefined {
+    const value = this.get(this.#first);
+    return value === undefined ? undefined : { key: this.#first, value };
   }
 
   /** The key must have no value. */
@@ -49,10 +57,9 @@ export class SlidingWindow<Value> {
     return value;
   }
 
-  /** Visits all values by rising key. The visitor may take values and add others. */
+  /** Visits all values by rising key, those too that are added meanwhile behind the one shown. */
   forEach(visit: (key: number, value: Value) => void): void {
-    const end = this.#end;
-    for (let key = this.#first; key < end; key += 1) {
+    for (let key = this.#first; key < this.#end; key += 1) {
       const value = this.get(key);
       if (value !== undefined) visit(key, value);
     }
@@ -65,6 +72,7 @@ export class SlidingWindow<Value> {
   #shrink(): void {
     if (this.#size === 0) {
       this.#first = this.#end;
+      if (this.#slots.length > CAPACITY_KEPT) this.#slots = emptySlots(CAPACITY_MIN);
       return;
     }
     while (this.#slots[this.#slotOf(this.#first)] === undefined) this.#first += 1;
