@@ -81,7 +81,7 @@ function parseOptions(args: readonly string[]) {
   }
 }
 
-/** A snapshot is due by what the log weighs beside it: keys are written again until there is one. */
+/** A snapshot is due by what the log weighs beside it: so keys are written again until then. */
 async function fill(cluster: Cluster, driver: Driver, keyCount: number): Promise<void> {
   const { requests, seconds } = await write(cluster, driver, keyCount);
   const perSecond = Math.round(requests / seconds);
