@@ -1,6 +1,6 @@
 /**
- * What a key weighs and how long a restart takes: fills a node with small keys, waits until a
- * snapshot holds nearly all of them, weighs the process, and starts it anew.
+ * What a key weighs and how long a restart takes: fills a node with small keys, writes until
+ * a snapshot holds nearly all of them, weighs the process, and starts it anew.
  *
  * Live bytes are taken after a full collection: what the store holds, not what the collector has
  * not got round to. Resident memory is printed beside it: what the operating system sees.
@@ -20,7 +20,7 @@ const CONNECTIONS = 100;
 /** Each writes a tenth of the keys again. */
 const ROUNDS_MAX = 30;
 const ANSWER_LIMIT_MS = 60_000;
-/** So often a snapshot is taken, so many entries may stand behind the newest one. */
+/** The store's setting; and so many of the keys may be missing from the newest snapshot. */
 const SNAPSHOT_EVERY_ENTRIES = 100_000;
 /** Loaded into the server ahead of it: on a signal it collects and writes what is left. */
 const PROBE = `
@@ -81,7 +81,7 @@ function parseOptions(args: readonly string[]) {
   }
 }
 
-/** A snapshot is due by what the log weighs beside it: so keys are written again until then. */
+/** A snapshot is due by what the log weighs beside it, so keys are written again until then. */
 async function fill(cluster: Cluster, driver: Driver, keyCount: number): Promise<void> {
   const { requests, seconds } = await write(cluster, driver, keyCount);
   const perSecond = Math.round(requests / seconds);

@@ -39,12 +39,17 @@ function byTable(bytes: Uint8Array, count: number, seed: number): number {
       lookUp(TABLE_1, word >>> 16) ^
       lookUp(TABLE_0, word >>> 24);
   }
-  for (; at < count; at += 1) sum = lookUp(TABLE_0, sum ^ getUint8(bytes, at)) ^ (sum >>> 8);
+  for (; at < count; at += 1) sum = checksumStep(sum, getUint8(bytes, at));
   return ~sum >>> 0;
 }
 
+/** One byte more, for bytes that stand in no buffer. A sum begins as -1 and is inverted last. */
+export function checksumStep(sum: number, byte: number): number {
+  return lookUp(TABLE_0, sum ^ byte) ^ (sum >>> 8);
+}
+
 function oneByteOn(sum: number): number {
-  return lookUp(TABLE_0, sum) ^ (sum >>> 8);
+  return checksumStep(sum, 0);
 }
 
 function lookUp(table: Int32Array, word: number): number {

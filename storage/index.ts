@@ -1,5 +1,5 @@
 /** The only door of storage/. */
-export { checksum } from "./checksum.ts";
+export { checksum, checksumStep } from "./checksum.ts";
 export type * from "./contract.ts";
 export { surveyDamage } from "./damage-survey.ts";
 export {

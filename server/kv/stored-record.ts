@@ -16,17 +16,12 @@
  */
 import { crc32 } from "node:zlib";
 import { unreachable } from "../../raft/index.ts";
+import { checksumStep } from "../../storage/index.ts";
 import { type ByteReader, type ByteWriter, SHORT_BYTES } from "./bytes.ts";
 import { SnapshotFormatError } from "./errors.ts";
 import type { ByteString, KvRecord, ValueType } from "./record.ts";
 
 const ASCII_MAX = 0x7f;
-/** What a byte adds to a CRC-32. */
-const CRC_TABLE = Int32Array.from({ length: 256 }, (_, byte) => {
-  let sum = byte;
-  for (let bit = 0; bit < 8; bit += 1) sum = (sum >>> 1) ^ (sum & 1 ? 0xedb88320 : 0);
-  return sum;
-});
 
 export class StoredRecord implements KvRecord {
   value: ByteString;
@@ -86,7 +81,7 @@ export function checksumOf(value: ByteString): number {
     const code = value.charCodeAt(at);
     // Native code sees text, and these as two bytes of UTF-8.
     if (code > ASCII_MAX) return crc32(value) | 0;
-    sum = (CRC_TABLE[(sum ^ code) & 0xff] ?? 0) ^ (sum >>> 8);
+    sum = checksumStep(sum, code);
   }
   return ~sum;
 }
