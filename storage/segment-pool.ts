@@ -19,7 +19,7 @@ import { segmentName } from "./segment-header.ts";
 import { ZEROS } from "./zeros.ts";
 
 /** Zeros are synced in steps, so that no single flush holds up the log's own writes for long. */
-const SYNC_STEP_CHUNKS = 4;
+const SYNC_STEP_CHUNKS = 16;
 const RETRY_MS = 1000;
 
 export interface PreparedSegment {

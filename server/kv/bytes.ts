@@ -49,6 +49,11 @@ function viewOf(buffer: Buffer): DataView {
   return new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
 }
 
+function highWord(value: number): number {
+  assert(Number.isSafeInteger(value) && value >= 0, "an integer on the wire is a safe one");
+  return (value / TWO_32) >>> 0;
+}
+
 /** A buffer that grows, written at its end and taken from its front. */
 export class ByteWriter {
   #buffer: Buffer;
@@ -80,10 +85,10 @@ export class ByteWriter {
   }
 
   uint64(value: number): void {
-    assert(Number.isSafeInteger(value) && value >= 0, "an integer on the wire is a safe one");
     const at = this.#extend(8);
-    this.#view.setUint32(at, value >>> 0, true);
-    this.#view.setUint32(at + 4, (value / TWO_32) >>> 0, true);
+    const low = value >>> 0;
+    this.#view.setUint32(at, low, true);
+    this.#view.setUint32(at + 4, low === value ? 0 : highWord(value), true);
   }
 
   bytes(value: ByteString): void {

@@ -11,7 +11,9 @@ function sorted(model: Model): [string, KvRecord][] {
 }
 
 function pairsOf(pinned: PinnedRecords): [string, KvRecord][] {
-  return Array.from(pinned.entries(), ([key, { ...record }]) => [key, record]);
+  const pairs: [string, KvRecord][] = [];
+  pinned.scan("", undefined, (key, { ...record }) => pairs.push([key, record]) > 0);
+  return pairs;
 }
 
 function living(records: RecordMap): [string, KvRecord][] {
@@ -69,11 +71,18 @@ test("writes go on while a pinned state is being read", () => {
   const model = new Map<string, KvRecord>();
   for (let step = 1; step <= 500; step += 1) write(records, model, random, step);
   const before = sorted(model);
+  const pinned = records.pin(500);
   const seen: [string, KvRecord][] = [];
   let step = 501;
-  for (const [key, record] of records.pin(500).entries()) {
-    seen.push([key, { ...record }]);
-    for (const end = step + 5; step < end; step += 1) write(records, model, random, step);
+  for (let next: string | undefined = ""; next !== undefined; ) {
+    const from: string = next;
+    next = undefined;
+    pinned.scan(from, undefined, (key, record) => {
+      if (key > from && seen.length % 3 === 0) next = key;
+      else seen.push([key, { ...record }]);
+      return next === undefined;
+    });
+    for (const end = step + 15; step < end; step += 1) write(records, model, random, step);
   }
   assert.deepEqual(seen, before);
 });

@@ -112,11 +112,13 @@ export class PinnedRecords {
     return this.#ordered.size;
   }
 
-  /** All pairs in order; a record is to be read before the next write. */
-  *entries(): IterableIterator<[ByteString, KvRecord]> {
-    for (const [key, record] of this.#ordered.entries()) {
-      yield [key, this.#changed.get(key) ?? record];
-    }
+  /** As `OrderedMap.scan` does; a record that is visited is to be read before the next write. */
+  scan(
+    start: ByteString,
+    end: ByteString | undefined,
+    visit: (key: ByteString, record: KvRecord) => boolean,
+  ): void {
+    this.#ordered.scan(start, end, (key, record) => visit(key, this.#changed.get(key) ?? record));
   }
 
   /** The first that is kept under a key is the pinned one. */

@@ -38,7 +38,12 @@ export interface KvState {
 
 interface OrderedItems<Value> {
   readonly size: number;
-  entries(): IterableIterator<[ByteString, Value]>;
+  /** As `OrderedMap.scan` does. */
+  scan(
+    start: ByteString,
+    end: ByteString | undefined,
+    visit: (key: ByteString, value: Value) => boolean,
+  ): void;
 }
 
 interface Section<Value> {
@@ -98,17 +103,11 @@ export class KvStateCapture implements StateCapture {
     this.#unpin();
   }
 
-  *#section<Value>(
-    writer: ByteWriter,
-    { type, items, write, hash }: Section<Value>,
-  ): IterableIterator<Uint8Array> {
-    writeSectionHeader(writer, type, items.size);
-    for (const [key, value] of items.entries()) {
-      const lengthAt = writer.length;
-      writer.uint32(0);
-      write(writer, key, value);
-      hash(key, value);
-      writer.patchUint32(lengthAt, writer.length - lengthAt - 4);
+  *#section<Value>(writer: ByteWriter, section: Section<Value>): IterableIterator<Uint8Array> {
+    writeSectionHeader(writer, section.type, section.items.size);
+    let next: ByteString | undefined = "";
+    while (next !== undefined) {
+      next = writeItems(writer, section, next);
       while (writer.length >= CHUNK_BYTES) yield writer.take(CHUNK_BYTES);
     }
   }
@@ -117,6 +116,28 @@ export class KvStateCapture implements StateCapture {
     assert(this.#pinned !== undefined, "a released capture is not read");
     return this.#pinned;
   }
+}
+
+/** Until a chunk is full; gives the key to go on with, if there are more. */
+function writeItems<Value>(
+  writer: ByteWriter,
+  { items, write, hash }: Section<Value>,
+  from: ByteString,
+): ByteString | undefined {
+  let next: ByteString | undefined;
+  items.scan(from, undefined, (key, value) => {
+    if (writer.length >= CHUNK_BYTES) {
+      next = key;
+      return false;
+    }
+    const lengthAt = writer.length;
+    writer.uint32(0);
+    write(writer, key, value);
+    hash(key, value);
+    writer.patchUint32(lengthAt, writer.length - lengthAt - 4);
+    return true;
+  });
+  return next;
 }
 
 function writeSectionHeader(writer: ByteWriter, type: number, count: number): void {

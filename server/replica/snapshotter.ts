@@ -24,14 +24,17 @@ interface Parts<Result> {
   readonly askTurn: () => void;
 }
 
-/** What the entries since the last snapshot must come to, as a multiple of that snapshot. */
-const MANY_ENTRIES_SHARE = 1;
+/**
+ * What the entries since the last snapshot must come to, as a multiple of that snapshot. A small
+ * entry is twice as long as the record it leaves: a write pays for one record of the next snapshot.
+ */
+const MANY_ENTRIES_SHARE = 2;
 const MANY_BYTES_SHARE = 0.5;
 /**
  * Or what the whole log takes on the disk. A flush writes whole pages: without company, an entry of
  * a hundred bytes takes 4 KiB, and a log of such entries would outgrow the state forty times.
  */
-const LOG_SHARE = 3;
+const LOG_SHARE = 4;
 const SMALL_SEGMENT_BYTES = 1024 * 1024;
 
 export class Snapshotter<Result> {

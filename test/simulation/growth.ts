@@ -24,6 +24,8 @@ const SNAPSHOTS_MAX = 6;
 const TEMPORARIES_MAX = 6;
 /** One made in advance, one kept to be used again. */
 const SPARE_SEGMENTS = 2;
+/** What entries come to when the next snapshot is due, as a multiple of the last one. */
+const ENTRIES_SHARE = 2;
 const MISSED_TURNS = 2;
 /** Segments without any entry: what elections and marks write between two snapshots. */
 const IDLE_SEGMENTS_MAX = 8;
@@ -103,7 +105,7 @@ function snapshotOverdue({ shape, ledger }: Cluster, { storage, machine }: Proce
   const entries = appliedIndex - from;
   const bytes = ledger.bytesBetween(from, appliedIndex);
   const isDue = entries >= shape.snapshots.everyEntries;
-  const outweighsSnapshot = bytes >= storage.statistics.snapshotBytes;
+  const outweighsSnapshot = bytes >= ENTRIES_SHARE * storage.statistics.snapshotBytes;
   return isDue && outweighsSnapshot
     ? `${entries} entries of ${bytes} bytes behind the snapshot at ${from}`
     : undefined;
@@ -121,7 +123,7 @@ function oldEntries({ shape, ledger }: Cluster, { replica, storage }: Process, f
   const through = before - retainedEntries;
   const bytes = ledger.bytesBetween(firstIndex - 1, through);
   const sizes = [...files].map(([name, { current }]) => (isSegment(name) ? current.length : 0));
-  const missed = MISSED_TURNS * storage.statistics.snapshotBytes;
+  const missed = MISSED_TURNS * ENTRIES_SHARE * storage.statistics.snapshotBytes;
   const isMany = through - firstIndex >= MISSED_TURNS * everyEntries;
   return isMany && bytes > missed + Math.max(...sizes)
     ? `entries from ${firstIndex} on, ${bytes} bytes before the snapshot at ${before}`
