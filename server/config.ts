@@ -126,14 +126,14 @@ export const serverSchema = z.strictObject({
     .meta({
       title: "COUNT",
       description:
-        "Take a snapshot after this many entries, if they outweigh the last one, or the log's files " +
-        "three of it.",
+        "Take a snapshot after this many entries, if they come to twice the last one, or the log's " +
+        "files to four times.",
     }),
   snapshotEveryBytes: byteCount(KIB, 64 * GIB)
     .default(64 * MIB)
     .meta({
       title: "BYTES",
-      description: "Or after this many bytes of entries, if they outweigh half the last one.",
+      description: "Or after this many bytes of entries, if they come to half of the last one.",
     }),
   logTailEntries: integer(0)
     .default(5000)

@@ -85,10 +85,11 @@ export class ByteWriter {
   }
 
   uint64(value: number): void {
-    const at = this.#extend(8);
     const low = value >>> 0;
+    const high = low === value ? 0 : highWord(value);
+    const at = this.#extend(8);
     this.#view.setUint32(at, low, true);
-    this.#view.setUint32(at + 4, low === value ? 0 : highWord(value), true);
+    this.#view.setUint32(at + 4, high, true);
   }
 
   bytes(value: ByteString): void {

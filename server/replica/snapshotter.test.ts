@@ -94,6 +94,22 @@ test("a snapshot is due when enough was applied", () => {
   assert.equal(snapshotter.isDue(), true);
 });
 
+test("entries are due at twice the snapshot before", () => {
+  const { fileSystem, storage, node, snapshotter } = setUp(2, writtenLog(1), 4_000_000);
+  const { committedEntries } = node.ready();
+  node.applied(1);
+  snapshotter.applied(committedEntries);
+  snapshotter.take(1, 0);
+  fileSystem.run();
+  const { snapshotBytes } = storage.statistics;
+  assert.ok(snapshotBytes > 4_000_000, "it outweighs the segments by far");
+  const entryOf = (length: number): Entry => ({ ...ENTRY, encoded: new Uint8Array(length) });
+  snapshotter.applied([entryOf(snapshotBytes), entryOf(snapshotBytes - 1)]);
+  assert.equal(snapshotter.isDue(), false);
+  snapshotter.applied([entryOf(1)]);
+  assert.equal(snapshotter.isDue(), true);
+});
+
 /** A disk with a log of `count` entries, all committed, each in a segment of its own. */
 function writtenLog(count: number): SimulatedFileSystem {
   const fileSystem = new SimulatedFileSystem();

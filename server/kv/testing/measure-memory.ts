@@ -65,7 +65,8 @@ function heapUsed(): number {
   if (global.gc === undefined) throw new Error("run with --expose-gc");
   global.gc();
   global.gc();
-  return process.memoryUsage().heapUsed;
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
 }
 
 function round(value: number): number {
