@@ -36,15 +36,7 @@ export interface KvState {
   readonly sessions: OrderedMap<Session>;
 }
 
-interface OrderedItems<Value> {
-  readonly size: number;
-  /** As `OrderedMap.scan` does. */
-  scan(
-    start: ByteString,
-    end: ByteString | undefined,
-    visit: (key: ByteString, value: Value) => boolean,
-  ): void;
-}
+type OrderedItems<Value> = Pick<OrderedMap<Value>, "size" | "scan">;
 
 interface Section<Value> {
   readonly type: number;

@@ -71,6 +71,14 @@ function setUp(everyEntries = 1, fileSystem = new SimulatedFileSystem(), stateBy
 
 type SetUp = ReturnType<typeof setUp>;
 
+/** Applies the one entry of a log and begins a snapshot of it. */
+function takeFirst({ node, snapshotter }: SetUp): void {
+  const { committedEntries } = node.ready();
+  node.applied(1);
+  snapshotter.applied(committedEntries);
+  snapshotter.take(1, 0);
+}
+
 /** A leader's snapshot, whole on this disk and not installed yet. */
 function receive({ fileSystem, storage }: SetUp): ReceivedSnapshot {
   const sink = storage.receiveSnapshot();
@@ -95,11 +103,9 @@ test("a snapshot is due when enough was applied", () => {
 });
 
 test("entries are due at twice the snapshot before", () => {
-  const { fileSystem, storage, node, snapshotter } = setUp(2, writtenLog(1), 4_000_000);
-  const { committedEntries } = node.ready();
-  node.applied(1);
-  snapshotter.applied(committedEntries);
-  snapshotter.take(1, 0);
+  const parts = setUp(2, writtenLog(1), 4_000_000);
+  const { fileSystem, storage, snapshotter } = parts;
+  takeFirst(parts);
   fileSystem.run();
   const { snapshotBytes } = storage.statistics;
   assert.ok(snapshotBytes > 4_000_000, "it outweighs the segments by far");
@@ -126,11 +132,9 @@ function writtenLog(count: number): SimulatedFileSystem {
 }
 
 test("what becomes due while a snapshot is saved is looked at when it is saved", () => {
-  const { fileSystem, node, snapshotter, turns } = setUp(1, writtenLog(1));
-  const { committedEntries } = node.ready();
-  node.applied(1);
-  snapshotter.applied(committedEntries);
-  snapshotter.take(1, 0);
+  const parts = setUp(1, writtenLog(1));
+  const { fileSystem, snapshotter, turns } = parts;
+  takeFirst(parts);
   snapshotter.applied([ENTRY]);
   assert.deepEqual([snapshotter.isDue(), turns.asked], [false, 0], "one at a time");
   fileSystem.run();
@@ -138,11 +142,9 @@ test("what becomes due while a snapshot is saved is looked at when it is saved",
 });
 
 test("small batches count by what they take on the disk", () => {
-  const { fileSystem, storage, node, snapshotter } = setUp(1, writtenLog(1), 1_000_000);
-  const { committedEntries } = node.ready();
-  node.applied(1);
-  snapshotter.applied(committedEntries);
-  snapshotter.take(1, 0);
+  const parts = setUp(1, writtenLog(1), 1_000_000);
+  const { fileSystem, storage, snapshotter } = parts;
+  takeFirst(parts);
   fileSystem.run();
   const dueAt: number[] = [];
   for (let index = 2; index <= 1_000; index += 1) {

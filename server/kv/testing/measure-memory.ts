@@ -1,6 +1,6 @@
 /**
- * Prints, as one line of JSON, what a number of small keys costs: bytes of heap over key and value
- * for each, and milliseconds to apply, to serialise and to restore.
+ * Prints, as one line of JSON, what a number of small keys costs: bytes of heap and buffers over
+ * key and value for each, and milliseconds to apply, to serialise and to restore.
  *
  *     node --expose-gc --import tsx server/kv/testing/measure-memory.ts 1000000
  */
@@ -16,7 +16,7 @@ const keyFor = (n: number): string => `user:${String(n).padStart(8, "0")}`;
 const valueFor = (n: number): string => `value-${String(n).padStart(10, "0")}`;
 const payloadBytes = keyFor(0).length + valueFor(0).length;
 
-const before = heapUsed();
+const before = liveBytes();
 const machine = new KvStateMachine();
 let applyMs = 0;
 for (let from = 0; from < count; from += BATCH) {
@@ -25,18 +25,18 @@ for (let from = 0; from < count; from += BATCH) {
   machine.apply(entries, () => {});
   applyMs += performance.now() - started;
 }
-const applied = heapUsed() - before;
+const applied = liveBytes() - before;
 
 let started = performance.now();
 const chunks = captureChunks(machine);
 const captureMs = performance.now() - started;
 
-const beforeRestore = heapUsed();
+const beforeRestore = liveBytes();
 const restored = new KvStateMachine();
 started = performance.now();
 restoreFrom(restored, chunks);
 const restoreMs = performance.now() - started;
-const restoredBytes = heapUsed() - beforeRestore;
+const restoredBytes = liveBytes() - beforeRestore;
 
 const report = {
   keys: machine.keyCount,
@@ -61,7 +61,7 @@ function batchFrom(from: number): CommandEntry[] {
   return entries;
 }
 
-function heapUsed(): number {
+function liveBytes(): number {
   if (global.gc === undefined) throw new Error("run with --expose-gc");
   global.gc();
   global.gc();
