@@ -11,7 +11,7 @@ import { ServiceProcess } from "./service-process.ts";
 import { until } from "./until.ts";
 
 export const MAIN = fileURLToPath(new URL("main.js", import.meta.url));
-export const SERVER = fileURLToPath(new URL("../server/main.js", import.meta.url));
+export const SERVER = fileURLToPath(new URL("../bin/raft-kv.cjs", import.meta.url));
 
 const START_LIMIT_MS = 10_000;
 

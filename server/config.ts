@@ -122,12 +122,12 @@ export const serverSchema = z.strictObject({
     .default(5000)
     .meta({ title: "MS", description: "How long a request may wait for the cluster." }),
   snapshotEveryEntries: integer(1)
-    .default(10_000)
+    .default(5000)
     .meta({
       title: "COUNT",
       description:
-        "Take a snapshot after this many entries, if they come to twice the last one, or the log's " +
-        "files to four times.",
+        "Take a snapshot after this many entries, or 4 MiB of log, if the entries come to twice the " +
+        "last one, or the log's files to four times.",
     }),
   snapshotEveryBytes: byteCount(KIB, 64 * GIB)
     .default(64 * MIB)
@@ -135,9 +135,10 @@ export const serverSchema = z.strictObject({
       title: "BYTES",
       description: "Or after this many bytes of entries, if they come to half of the last one.",
     }),
-  logTailEntries: integer(0)
-    .default(5000)
-    .meta({ title: "COUNT", description: "Log kept behind a snapshot for slow followers." }),
+  logTailEntries: integer(0).default(5000).meta({
+    title: "COUNT",
+    description: "Log kept behind a snapshot for slow followers, if as much led to it.",
+  }),
   segmentBytes: byteCount(64 * KIB, GIB)
     .default(8 * MIB)
     .meta({ title: "BYTES", description: "Size of a log file." }),

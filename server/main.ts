@@ -61,4 +61,7 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-process.exitCode = await main(process.argv.slice(2));
+// What is thrown here ends the process with its stack, as it should.
+void main(process.argv.slice(2)).then((code) => {
+  process.exitCode = code;
+});

@@ -347,7 +347,7 @@ export class Replica<Result> implements MembershipView {
     while (this.#node.hasReady()) this.#handle(this.#node.ready());
     if (this.#acquaintances.haveChanged) this.#transport.setMembers(this.#acquaintances.members);
     this.#requests.endTurn(this.#transport);
-    if (this.#trustsState && this.#snapshotter.isDue()) {
+    if (this.#trustsState && this.#snapshotter.isDue(this.isCaughtUp)) {
       this.#snapshotter.take(this.#appliedIndex, this.#appliedChecksum);
     }
   }

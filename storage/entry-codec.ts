@@ -95,6 +95,12 @@ export function previousOf(encoded: Uint8Array): PreviousEntry {
   return { term: getUint64(encoded, 32), checksum: getUint32(encoded, 40) };
 }
 
+/** Where an encoded entry stands in the log, of which only the header is looked at. */
+export function placeOf(encoded: Uint8Array): EntryId & { readonly checksum: number } {
+  const checksum = getUint32(encoded, HEADER_CHECKSUM_AT);
+  return { term: getUint64(encoded, 8), index: getUint64(encoded, 16), checksum };
+}
+
 /** How many bytes the encoded entry at `at` takes; needs its header only, checks only bounds. */
 export function encodedEntryBytes(bytes: Uint8Array, at: number): number {
   if (at + ENTRY_HEADER_BYTES > bytes.length) throw new MalformedError("an entry header is cut");

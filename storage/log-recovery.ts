@@ -6,7 +6,7 @@
  * file that the walk skips is a leftover. A file that it needs and does not find is damage, unless
  * all older ones are gone too: then compaction dropped them.
  */
-import type { Entry, HardState } from "../raft/index.ts";
+import type { Entry, HardState, LogIndex } from "../raft/index.ts";
 import { assert } from "../raft/index.ts";
 import type { Identity } from "./contract.ts";
 import { EntryChain } from "./entry-chain.ts";
@@ -14,7 +14,12 @@ import { previousOf } from "./entry-codec.ts";
 import { CorruptionError, IdentityMismatchError, MalformedError } from "./errors.ts";
 import { type FileSystem, readFileSync } from "./file-system.ts";
 import { readOrDamage } from "./page-read.ts";
-import { decodeRecords, type LogRecord, type LogStart } from "./record-codec.ts";
+import {
+  decodeCoveredRecords,
+  decodeRecords,
+  type LogRecord,
+  type LogStart,
+} from "./record-codec.ts";
 import type { StorageReport } from "./report.ts";
 import { PAGE_BYTES } from "./sector.ts";
 import { type SegmentHeader, segmentName, segmentSequence } from "./segment-header.ts";
@@ -68,6 +73,12 @@ export interface RecoveryOptions {
   readonly newestSegment: number;
   /** A segment that the log begins in or before, from the hard-state file; 0 for none. */
   readonly oldestSegment: number;
+  /**
+   * Entries before this one are in a snapshot that was found whole: their bytes are checked like
+   * all others, but nobody needs them as entries. A start after little load reads a few entries in
+   * each batch, and more of them than the snapshot leaves.
+   */
+  readonly coveredIndex?: LogIndex;
   readonly onReport: (report: StorageReport) => void;
 }
 
@@ -155,7 +166,8 @@ class LogRecovery {
       return { ...rest, unproven: [], nextBatch: last.sequence + 1, chain: last.chain };
     }
     const nextBatch = last.sequence;
-    const taken = { unproven: recordsOf(last, path), nextBatch, chain: last.previousChain };
+    const { records: unproven } = recordsOf(last, path);
+    const taken = { unproven, nextBatch, chain: last.previousChain };
     if (scanned.batches.length > 1) return { ...rest, ...taken };
     // Header and only batch are one unproven write: the whole segment is taken over.
     const previousSegment = history.at(-2)?.sequence ?? header.previousSegment;
@@ -236,13 +248,18 @@ class LogRecovery {
     const path = this.#path(sequence);
     let lastIndex = 0;
     for (const batch of scanned.batches) {
-      for (const record of recordsOf(batch, path)) {
+      const { records, coveredThrough } = recordsOf(batch, path, this.#options.coveredIndex);
+      for (const record of records) {
         this.#replay.apply(record, path, batch.offset);
         if (record.kind === "entry") lastIndex = Math.max(lastIndex, record.entry.index);
         if (record.kind === "restart") {
           lastIndex = 0;
           for (const [i, older] of segments.entries()) segments[i] = { ...older, lastIndex: 0 };
         }
+      }
+      if (coveredThrough !== undefined) {
+        this.#replay.goOnAfter(coveredThrough);
+        lastIndex = Math.max(lastIndex, coveredThrough.index);
       }
     }
     segments.push({ sequence, segmentBytes: header.segmentBytes, lastIndex });
@@ -306,14 +323,18 @@ class Replay {
         this.hardState = newerHardState(this.hardState, record.hardState);
         return;
       case "restart":
-        this.entries.length = 0;
-        this.start = record.start;
-        this.chain.restart(record.start.index, record.start);
+        this.goOnAfter(record.start);
         return;
       case "entry":
         this.#append(record.entry, file, offset);
         return;
     }
+  }
+
+  goOnAfter(start: LogStart): void {
+    this.entries.length = 0;
+    this.start = start;
+    this.chain.restart(start.index, start);
   }
 
   #append(entry: Entry, file: string, offset: number): void {
@@ -358,15 +379,26 @@ export function newerHardState(
   return { term: newer.term, vote: newer.vote !== 0 ? newer.vote : older.vote, commitIndex };
 }
 
-function recordsOf(batch: ScannedBatch, file: string): readonly LogRecord[] {
+interface BatchContents {
+  readonly records: readonly LogRecord[];
+  /** Set when the entries are covered, and are not among the records. */
+  readonly coveredThrough: LogStart | undefined;
+}
+
+function recordsOf(batch: ScannedBatch, file: string, coveredIndex = 0): BatchContents {
   const records: LogRecord[] = [];
+  const add = (record: LogRecord): void => {
+    records.push(record);
+  };
+  const isCovered = batch.lastIndex > 0 && batch.lastIndex < coveredIndex;
   try {
-    decodeRecords(batch.records, (record) => records.push(record));
+    if (isCovered) return { records, coveredThrough: decodeCoveredRecords(batch.records, add) };
+    decodeRecords(batch.records, add);
+    return { records, coveredThrough: undefined };
   } catch (error) {
     if (error instanceof MalformedError) {
       throw new CorruptionError(file, batch.offset, error.message);
     }
     throw error;
   }
-  return records;
 }

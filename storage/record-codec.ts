@@ -10,7 +10,7 @@
 import type { Entry, EntryId, HardState } from "../raft/index.ts";
 import { assert } from "../raft/index.ts";
 import { getUint8, getUint16, getUint32, getUint64, putUint32, putUint64 } from "./bytes.ts";
-import { decodeEntry, ENTRY_HEADER_BYTES } from "./entry-codec.ts";
+import { decodeEntry, ENTRY_HEADER_BYTES, placeOf } from "./entry-codec.ts";
 import { MalformedError, UnsupportedFormatError } from "./errors.ts";
 
 export const RECORD_HEADER_BYTES = 8;
@@ -69,6 +69,36 @@ function putHeader(record: Uint8Array, kind: number, bodyBytes: number): void {
 
 /** Decodes the records in `bytes`, which is used up exactly; throws MalformedError otherwise. */
 export function decodeRecords(bytes: Uint8Array, onRecord: (record: LogRecord) => void): void {
+  forEachRecord(bytes, (kind, bodyAt, end) => {
+    onRecord(decodeRecord(kind, bytes.subarray(bodyAt, end)));
+  });
+}
+
+/**
+ * Like `decodeRecords` where a snapshot covers the entries: they are only gone past. Returns the
+ * last of them when no restart follows it: the log goes on after that one.
+ */
+export function decodeCoveredRecords(
+  bytes: Uint8Array,
+  onRecord: (record: LogRecord) => void,
+): LogStart | undefined {
+  let lastEntryAt: number | undefined;
+  forEachRecord(bytes, (kind, bodyAt, end) => {
+    if (kind === KIND_ENTRY) {
+      if (end - bodyAt < ENTRY_HEADER_BYTES) throw new MalformedError("an entry header is cut");
+      lastEntryAt = bodyAt;
+      return;
+    }
+    if (kind === KIND_RESTART) lastEntryAt = undefined;
+    onRecord(decodeRecord(kind, bytes.subarray(bodyAt, end)));
+  });
+  return lastEntryAt === undefined ? undefined : placeOf(bytes.subarray(lastEntryAt));
+}
+
+function forEachRecord(
+  bytes: Uint8Array,
+  visit: (kind: number, bodyAt: number, end: number) => void,
+): void {
   let at = 0;
   while (at < bytes.length) {
     if (at + RECORD_HEADER_BYTES > bytes.length) throw new MalformedError("a record header is cut");
@@ -78,7 +108,7 @@ export function decodeRecords(bytes: Uint8Array, onRecord: (record: LogRecord) =
     const version = getUint8(bytes, at + 1);
     if (version !== RECORD_VERSION) throw new UnsupportedFormatError("record version", version);
     if (getUint16(bytes, at + 2) !== 0) throw new MalformedError("a record has unknown flags");
-    onRecord(decodeRecord(getUint8(bytes, at), bytes.subarray(bodyAt, bodyAt + bodyBytes)));
+    visit(getUint8(bytes, at), bodyAt, bodyAt + bodyBytes);
     at = bodyAt + bodyBytes;
   }
 }

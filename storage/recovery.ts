@@ -3,7 +3,7 @@
  * this run writes to. Every step is durable before the next relies on it, so that dying anywhere,
  * also on the first boot, leaves something this can start from again.
  */
-import type { HardState, RestoredState } from "../raft/index.ts";
+import type { HardState, LogIndex, RestoredState } from "../raft/index.ts";
 import type { Identity } from "./contract.ts";
 import { EntryChain } from "./entry-chain.ts";
 import { CorruptionError, type FileSystemError, HardStateLostError } from "./errors.ts";
@@ -58,12 +58,17 @@ export function recoverStorage(
   const stored = settledHardState(fileSystem, directory, identity, onReport);
   const { newestSegment = 0, oldestSegment = 0 } = stored ?? {};
   const ends = { newestSegment, oldestSegment };
-  const log = recoverLog({ fileSystem, directory, identity, ...ends, onReport });
   const snapshotFiles = listSnapshots(fileSystem, directory);
+  const found = findSnapshot(place, identity, snapshotFiles, onReport);
+  // Beside a damaged one, the whole log may be needed.
+  const coveredIndex = found.damage === undefined ? indexOf(found.snapshot) : 0;
+  const sources = { fileSystem, directory, identity, ...ends, coveredIndex };
+  const log = recoverLog({ ...sources, onReport });
   if (stored === undefined && (log.hasBegun || snapshotFiles.length > 0)) {
     throw new HardStateLostError(`${directory}/${HARD_STATE_FILE}`, 0, "the file is missing");
   }
-  const snapshot = chooseSnapshot(place, identity, snapshotFiles, log, onReport);
+  const { snapshot } = found;
+  checkReach(found, log);
   const fitted = fitLog(log, snapshot, directory);
   const promised = newerHardState(stored?.hardState, log.hardState) ?? INITIAL_HARD_STATE;
   const hardState = clampCommit(promised, snapshot, fitted);
@@ -86,7 +91,7 @@ export function recoverStorage(
     snapshot: snapshot?.description.metadata,
     entries: fitted.entries,
   };
-  const kept = snapshotFiles.filter((file) => file.index <= (snapshot?.file.index ?? 0));
+  const kept = snapshotFiles.filter((file) => file.index <= indexOf(snapshot));
   const { chain } = fitted;
   return { identity, restored, chain, hardStateFile, wal, segments, snapshotFiles: kept, snapshot };
 }
@@ -139,34 +144,47 @@ function removeLeftovers(fileSystem: FileSystem, directory: string, log: Recover
   fileSystem.syncDirectorySync(directory);
 }
 
-/**
- * The newest snapshot that is whole. A damaged one may be passed over only when an older one and
- * the log, without a hole between them, reach at least as far: else something acknowledged is lost.
- */
-function chooseSnapshot(
-  place: Place,
+interface FoundSnapshot {
+  /** The newest one that is whole. */
+  readonly snapshot: StoredSnapshot | undefined;
+  /** Of the newest one that is not, when one was passed over. */
+  readonly damage: CorruptionError | undefined;
+  /** The index of the newest one that was passed over. */
+  readonly mustReach: LogIndex;
+}
+
+function findSnapshot(
+  { fileSystem, directory }: Place,
   identity: Identity,
   files: readonly SnapshotFile[],
-  log: RecoveredLog,
   onReport: (report: StorageReport) => void,
-): StoredSnapshot | undefined {
-  const { fileSystem, directory } = place;
+): FoundSnapshot {
   let damage: CorruptionError | undefined;
   let mustReach = 0;
   for (const file of files) {
     try {
       const snapshot = verifySnapshotSync(fileSystem, directory, file, identity);
-      if (damage !== undefined && !reaches(log, file.index, mustReach)) throw damage;
-      return snapshot;
+      return { snapshot, damage, mustReach };
     } catch (error) {
-      if (!(error instanceof CorruptionError) || error === damage) throw error;
+      if (!(error instanceof CorruptionError)) throw error;
       damage ??= error;
       mustReach = Math.max(mustReach, file.index);
       onReport({ kind: "snapshot-skipped", file: `${directory}/${file.name}`, error });
     }
   }
-  if (damage !== undefined && !reaches(log, 0, mustReach)) throw damage;
-  return undefined;
+  return { snapshot: undefined, damage, mustReach };
+}
+
+/**
+ * A damaged snapshot may be passed over only when an older one and the log, without a hole between
+ * them, reach at least as far: else something acknowledged is lost.
+ */
+function checkReach({ snapshot, damage, mustReach }: FoundSnapshot, log: RecoveredLog): void {
+  if (damage !== undefined && !reaches(log, indexOf(snapshot), mustReach)) throw damage;
+}
+
+function indexOf(snapshot: StoredSnapshot | undefined): LogIndex {
+  return snapshot?.file.index ?? 0;
 }
 
 function reaches(log: RecoveredLog, from: number, to: number): boolean {

@@ -27,6 +27,8 @@ export interface ScannedBatch {
   /** The first byte behind its last page. */
   readonly end: number;
   readonly records: Buffer;
+  /** The highest entry index in it; 0 when it holds none. */
+  readonly lastIndex: number;
   /** The chain checksum before and after this batch. */
   readonly previousChain: number;
   readonly chain: number;
@@ -164,7 +166,8 @@ class SegmentScan {
       }
       const chain = batchChain(this.#bytes, offset, count, previousChain);
       const end = offset + pagesFor(count) * PAGE_BYTES;
-      return { kind, sequence, offset, end, records, previousChain, chain };
+      const { lastIndex } = header;
+      return { kind, sequence, offset, end, records, lastIndex, previousChain, chain };
     } catch (error) {
       if (error instanceof MalformedError) throw this.#corrupt(offset, error.message);
       throw error;

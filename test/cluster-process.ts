@@ -16,7 +16,7 @@ export type { Cluster, ClusterNode } from "../loadtest/cluster.ts";
 export { NeverHappenedError, until } from "../loadtest/until.ts";
 
 export const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const SERVER = join(ROOT, "dist", "server", "main.js");
+const SERVER = join(ROOT, "dist", "bin", "raft-kv.cjs");
 const COMPILED = ["raft", "storage", "server", "clients"];
 
 /** How long a test waits for something that takes well under a second on an idle machine. */

@@ -229,10 +229,11 @@ export class Requests<Result> {
     this.#origin.expire(nowMs);
     this.#reads.expire(nowMs);
     if (this.#held.length > 0) this.#releaseHeld(nowMs);
-    if (!this.#isCaughtUp && !this.#isCatchingUp) this.#catchUp(nowMs);
+    if (this.#mustCatchUp) this.#parts.askTurn();
   }
 
   startTurn(transport: Transport<Result>): void {
+    if (this.#mustCatchUp) this.#catchUp();
     this.#startReads();
     const { node } = this.#parts;
     this.#origin.flush(node.leaderId, node.term, (message) => transport.forward(message));
@@ -345,19 +346,21 @@ export class Requests<Result> {
     }
   }
 
+  get #mustCatchUp(): boolean {
+    return !this.#isCaughtUp && !this.#isCatchingUp && this.#parts.node.leaderId !== 0;
+  }
+
   /** A linearizable read of its own tells a node that it holds all that was committed before. */
-  #catchUp(nowMs: number): void {
-    if (this.#parts.node.leaderId === 0) return;
+  #catchUp(): void {
     this.#isCatchingUp = true;
     this.#reads.gather({
       minRevision: 0,
-      deadlineMs: nowMs + OWN_READ_MS,
+      deadlineMs: this.#parts.clock.now() + OWN_READ_MS,
       done: (outcome) => {
         this.#isCatchingUp = false;
         if (outcome.kind === "granted") this.#isCaughtUp = true;
       },
     });
-    this.#parts.askTurn();
   }
 
   get #applied(): Applied {

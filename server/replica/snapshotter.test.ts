@@ -16,6 +16,7 @@ import { Snapshotter } from "./snapshotter.ts";
 
 const CLUSTER = "cluster-1";
 const DONATED_INDEX = 40;
+const MIB = 1024 * 1024;
 const ENTRY: Entry = {
   type: "command",
   group: 0,
@@ -97,9 +98,9 @@ function receive({ fileSystem, storage }: SetUp): ReceivedSnapshot {
 
 test("a snapshot is due when enough was applied", () => {
   const { snapshotter } = setUp();
-  assert.equal(snapshotter.isDue(), false);
+  assert.equal(snapshotter.isDue(true), false);
   snapshotter.applied([ENTRY]);
-  assert.equal(snapshotter.isDue(), true);
+  assert.equal(snapshotter.isDue(true), true);
 });
 
 test("entries are due at twice the snapshot before", () => {
@@ -111,9 +112,9 @@ test("entries are due at twice the snapshot before", () => {
   assert.ok(snapshotBytes > 4_000_000, "it outweighs the segments by far");
   const entryOf = (length: number): Entry => ({ ...ENTRY, encoded: new Uint8Array(length) });
   snapshotter.applied([entryOf(snapshotBytes), entryOf(snapshotBytes - 1)]);
-  assert.equal(snapshotter.isDue(), false);
+  assert.equal(snapshotter.isDue(true), false);
   snapshotter.applied([entryOf(1)]);
-  assert.equal(snapshotter.isDue(), true);
+  assert.equal(snapshotter.isDue(true), true);
 });
 
 /** A disk with a log of `count` entries, all committed, each in a segment of its own. */
@@ -136,27 +137,70 @@ test("what becomes due while a snapshot is saved is looked at when it is saved",
   const { fileSystem, snapshotter, turns } = parts;
   takeFirst(parts);
   snapshotter.applied([ENTRY]);
-  assert.deepEqual([snapshotter.isDue(), turns.asked], [false, 0], "one at a time");
+  assert.deepEqual([snapshotter.isDue(true), turns.asked], [false, 0], "one at a time");
   fileSystem.run();
-  assert.deepEqual([snapshotter.isDue(), turns.asked], [true, 1]);
+  assert.deepEqual([snapshotter.isDue(true), turns.asked], [true, 1]);
 });
 
 test("small batches count by what they take on the disk", () => {
   const parts = setUp(1, writtenLog(1), 1_000_000);
-  const { fileSystem, storage, snapshotter } = parts;
+  const { fileSystem, storage } = parts;
   takeFirst(parts);
   fileSystem.run();
-  const dueAt: number[] = [];
-  for (let index = 2; index <= 1_000; index += 1) {
+  growUntilDue(parts);
+  const { snapshotBytes, logBytes } = storage.statistics;
+  assert.ok(logBytes >= 4 * snapshotBytes && logBytes < 4 * snapshotBytes + 10_000, `${logBytes}`);
+});
+
+/** Entry after entry, each in a flush of its own. */
+function growUntilDue({ fileSystem, storage, snapshotter }: SetUp): void {
+  for (let index = 2; !snapshotter.isDue(true); index += 1) {
+    assert.ok(index < 2_000, "a snapshot is due in time");
     const entry: Entry = { type: "noop", group: 0, term: 1, index, time: 0 };
     const batch = { hardState: undefined, mustSyncHardState: false, entries: [entry] };
     storage.persist(batch, () => snapshotter.applied([entry]));
     fileSystem.run();
-    if (snapshotter.isDue()) dueAt.push(storage.statistics.logBytes);
   }
-  const [first = 0] = dueAt;
-  const { snapshotBytes } = storage.statistics;
-  assert.ok(first >= 4 * snapshotBytes && first < 4 * snapshotBytes + 10_000, `${first} bytes`);
+}
+
+test("a log of many pages is due before its entries are many", () => {
+  const parts = setUp(1_000_000, writtenLog(1));
+  const { fileSystem, storage } = parts;
+  takeFirst(parts);
+  fileSystem.run();
+  const before = storage.statistics.bytesWritten;
+  growUntilDue(parts);
+  const written = storage.statistics.bytesWritten - before;
+  assert.ok(written >= 4 * MIB && written < 4 * MIB + 10_000, `${written} bytes`);
+});
+
+test("what a start finds in the log counts as written since the last snapshot", () => {
+  const { node, snapshotter } = setUp(1_000_000, writtenLog(5));
+  snapshotter.applied(node.ready().committedEntries);
+  assert.equal(snapshotter.isDue(true), true, "five segments of a mebibyte");
+});
+
+test("clients come first: a node that has not caught up takes none", () => {
+  const { snapshotter } = setUp();
+  snapshotter.applied([ENTRY]);
+  assert.deepEqual([snapshotter.isDue(false), snapshotter.isDue(true)], [false, true]);
+});
+
+test("the tail of the log is no longer than what led to the snapshot", () => {
+  const { fileSystem, node, snapshotter } = setUp(1, writtenLog(30));
+  const { committedEntries } = node.ready();
+  const firstIndexes: number[] = [];
+  for (const [from, index] of [
+    [0, 20],
+    [20, 30],
+  ] as const) {
+    snapshotter.applied(committedEntries.slice(from, index));
+    node.applied(index);
+    snapshotter.take(index, 0);
+    fileSystem.run();
+    firstIndexes.push(node.status().firstIndex);
+  }
+  assert.deepEqual(firstIndexes, [1, 21]);
 });
 
 test("a log in many small pieces goes behind a snapshot, tail and all", () => {
@@ -166,9 +210,9 @@ test("a log in many small pieces goes behind a snapshot, tail and all", () => {
   const { committedEntries } = node.ready();
   assert.equal(committedEntries.length, 40);
   node.applied(40);
-  assert.equal(snapshotter.isDue(), false, "nothing was applied yet");
+  assert.equal(snapshotter.isDue(true), false, "nothing was applied yet");
   snapshotter.applied(committedEntries);
-  assert.equal(snapshotter.isDue(), true);
+  assert.equal(snapshotter.isDue(false), true, "also when it never catches up");
   snapshotter.take(40, 0);
   fileSystem.run();
   assert.equal(storage.snapshot?.metadata.index, 40);
@@ -181,15 +225,15 @@ test("none is due while the leader's is being installed: the log it would name i
   snapshotter.received(receive(parts));
   snapshotter.applied([ENTRY]);
   const received = snapshotter.claim(DONATED_INDEX);
-  assert.equal(snapshotter.isDue(), false, "accepted by the core");
+  assert.equal(snapshotter.isDue(true), false, "accepted by the core");
   let isInstalled = false;
   snapshotter.install(received, () => {
     isInstalled = true;
   });
-  assert.equal(snapshotter.isDue(), false, "on its way to the disk");
+  assert.equal(snapshotter.isDue(true), false, "on its way to the disk");
   fileSystem.run();
   assert.ok(isInstalled);
-  assert.equal(snapshotter.isDue(), false, "counts from the installed one");
+  assert.equal(snapshotter.isDue(true), false, "counts from the installed one");
   snapshotter.applied([ENTRY]);
-  assert.equal(snapshotter.isDue(), true);
+  assert.equal(snapshotter.isDue(true), true);
 });

@@ -35,12 +35,16 @@ const MANY_BYTES_SHARE = 0.5;
  * a hundred bytes takes 4 KiB, and a log of such entries would outgrow the state forty times.
  */
 const LOG_SHARE = 4;
+/** For a start, such a log is long before its entries are many: a page costs it as much as one. */
+const LONG_LOG_BYTES = 4 * 1024 * 1024;
 const SMALL_SEGMENT_BYTES = 1024 * 1024;
 
 export class Snapshotter<Result> {
   readonly #parts: Parts<Result>;
   #entriesSince = 0;
   #bytesSince = 0;
+  /** What had been written to the log when the last snapshot was taken. */
+  #logBytesBefore: number;
   /** Only a start adds a small segment, so this is asked once. */
   #beganScattered: boolean;
   #isTaking = false;
@@ -49,7 +53,10 @@ export class Snapshotter<Result> {
 
   constructor(parts: Parts<Result>) {
     this.#parts = parts;
-    this.#beganScattered = isScattered(parts.storage.statistics, parts.policy);
+    const { statistics } = parts.storage;
+    this.#beganScattered = isScattered(statistics, parts.policy);
+    // The log that a start finds counts as written since: it was read.
+    this.#logBytesBefore = statistics.bytesWritten - statistics.logBytes;
   }
 
   get isTaking(): boolean {
@@ -61,17 +68,20 @@ export class Snapshotter<Result> {
     for (const entry of entries) this.#bytesSince += entry.encoded?.length ?? 0;
   }
 
-  isDue(): boolean {
+  /** A node that has not caught up has clients waiting for it: its snapshot can wait for them. */
+  isDue(isCaughtUp: boolean): boolean {
     const { policy, storage } = this.#parts;
     // Once a leader's snapshot is accepted, the log no longer names what is applied here.
     if (this.#isTaking || this.#isInstalling || this.#entriesSince === 0) return false;
     if (this.#beganScattered) return true;
-    const isMany = this.#entriesSince >= policy.everyEntries;
+    if (!isCaughtUp) return false;
+    const { snapshotBytes, logBytes, bytesWritten } = storage.statistics;
+    const isLong = bytesWritten - this.#logBytesBefore >= LONG_LOG_BYTES;
+    if (isLong || this.#entriesSince >= policy.everyEntries) {
+      if (this.#bytesSince >= snapshotBytes * MANY_ENTRIES_SHARE) return true;
+      if (logBytes >= snapshotBytes * LOG_SHARE) return true;
+    }
     const isLarge = this.#bytesSince >= policy.everyBytes;
-    if (!isMany && !isLarge) return false;
-    const { snapshotBytes, logBytes } = storage.statistics;
-    if (isMany && this.#bytesSince >= snapshotBytes * MANY_ENTRIES_SHARE) return true;
-    if (isMany && logBytes >= snapshotBytes * LOG_SHARE) return true;
     return isLarge && this.#bytesSince >= snapshotBytes * MANY_BYTES_SHARE;
   }
 
@@ -80,10 +90,10 @@ export class Snapshotter<Result> {
     const { node, storage, machine, log, askTurn } = this.#parts;
     const metadata: SnapshotMetadata = { ...node.snapshotMetadata(index), entryChecksum };
     const capture = machine.capture();
+    const entriesBefore = this.#entriesSince;
     this.#isTaking = true;
     this.#beganScattered = false;
-    this.#entriesSince = 0;
-    this.#bytesSince = 0;
+    this.#beginAnew();
     storage.saveSnapshot({ metadata, summary: capture.summary }, capture.chunks(), (error) => {
       this.#isTaking = false;
       capture.release();
@@ -92,7 +102,7 @@ export class Snapshotter<Result> {
         log.warn({ index, error: error.message }, "could not save a snapshot; keeping the log");
         return;
       }
-      this.#compact(metadata);
+      this.#compact(metadata, entriesBefore);
       log.info({ index, term: metadata.term }, "saved a snapshot");
     });
   }
@@ -133,17 +143,24 @@ export class Snapshotter<Result> {
         if (error !== undefined) throw error;
         restore.end();
         this.#isInstalling = false;
-        this.#entriesSince = 0;
-        this.#bytesSince = 0;
+        this.#beginAnew();
         log.info({ index: metadata.index, term: metadata.term }, "installed a snapshot");
         done();
       },
     );
   }
 
-  #compact(metadata: SnapshotMetadata): void {
+  #beginAnew(): void {
+    this.#entriesSince = 0;
+    this.#bytesSince = 0;
+    this.#logBytesBefore = this.#parts.storage.statistics.bytesWritten;
+  }
+
+  /** What stays for slow followers is no longer than what led to the snapshot: a start reads it. */
+  #compact(metadata: SnapshotMetadata, entriesBefore: number): void {
     const { node, storage, policy } = this.#parts;
-    const retained = isScattered(storage.statistics, policy) ? 0 : policy.retainedEntries;
+    const tail = Math.min(policy.retainedEntries, entriesBefore);
+    const retained = isScattered(storage.statistics, policy) ? 0 : tail;
     const retainFrom = Math.max(1, metadata.index - retained + 1);
     node.compact(metadata, retainFrom);
     storage.compact(retainFrom - 1);

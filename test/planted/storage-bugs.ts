@@ -167,7 +167,7 @@ export const STORAGE_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: "storage/recovery.ts",
-        find: "if (damage !== undefined && !reaches(log, file.index, mustReach)) throw damage;",
+        find: "if (damage !== undefined && !reaches(log, indexOf(snapshot), mustReach)) throw damage;",
         replace: "",
       },
       {
