@@ -279,6 +279,8 @@ export class Replica<Result> implements MembershipView {
   #take(message: PeerMessage<Result>): void {
     switch (message.kind) {
       case "raft":
+        // Who is leaving takes no leadership over: among several, it would go round and round.
+        if (this.isStopping && message.envelope.message.kind === "timeout-now") return;
         this.#node.step(message.envelope, this.#options.clock.now());
         return;
       case "forward":
