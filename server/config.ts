@@ -126,7 +126,7 @@ export const serverSchema = z.strictObject({
     .meta({
       title: "COUNT",
       description:
-        "Take a snapshot after this many entries, or 4 MiB of log, if the entries come to twice the " +
+        "Take a snapshot after this many entries, or 2 MiB of log, if the entries come to twice the " +
         "last one, or the log's files to four times.",
     }),
   snapshotEveryBytes: byteCount(KIB, 64 * GIB)

@@ -36,7 +36,7 @@ const MANY_BYTES_SHARE = 0.5;
  */
 const LOG_SHARE = 4;
 /** For a start, such a log is long before its entries are many: a page costs it as much as one. */
-const LONG_LOG_BYTES = 4 * 1024 * 1024;
+const LONG_LOG_BYTES = 2 * 1024 * 1024;
 const SMALL_SEGMENT_BYTES = 1024 * 1024;
 
 export class Snapshotter<Result> {
