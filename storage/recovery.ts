@@ -60,10 +60,8 @@ export function recoverStorage(
   const ends = { newestSegment, oldestSegment };
   const snapshotFiles = listSnapshots(fileSystem, directory);
   const found = findSnapshot(place, identity, snapshotFiles, onReport);
-  // Beside a damaged one, the whole log may be needed.
-  const coveredIndex = found.damage === undefined ? indexOf(found.snapshot) : 0;
-  const sources = { fileSystem, directory, identity, ...ends, coveredIndex };
-  const log = recoverLog({ ...sources, onReport });
+  const sources = { fileSystem, directory, identity, ...ends };
+  const log = recoverLog({ ...sources, coveredIndex: indexOf(found.snapshot), onReport });
   if (stored === undefined && (log.hasBegun || snapshotFiles.length > 0)) {
     throw new HardStateLostError(`${directory}/${HARD_STATE_FILE}`, 0, "the file is missing");
   }
