@@ -60,5 +60,8 @@ await build({
   // The older format has no `import()` that is cheap, and no `import.meta`.
   supported: { "dynamic-import": false },
   define: { "import.meta.url": "moduleUrl" },
-  banner: { js: 'const moduleUrl = require("node:url").pathToFileURL(__filename).href;' },
+  // A directive counts only in front of everything else.
+  banner: {
+    js: '"use strict"; const moduleUrl = require("node:url").pathToFileURL(__filename).href;',
+  },
 });

@@ -126,8 +126,8 @@ export const serverSchema = z.strictObject({
     .meta({
       title: "COUNT",
       description:
-        "Take a snapshot after this many entries, or 2 MiB of log, if the entries come to twice the " +
-        "last one, or the log's files to four times.",
+        "Take a snapshot after this many entries, if they come to twice the last one; or if what was " +
+        "written to the log comes to four times it, and to 2 MiB.",
     }),
   snapshotEveryBytes: byteCount(KIB, 64 * GIB)
     .default(64 * MIB)

@@ -61,7 +61,11 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+/** Node's own code for a program that waits for what never comes. */
+const NEVER_ENDED = 13;
+
 // What is thrown here ends the process with its stack, as it should.
+process.exitCode = NEVER_ENDED;
 void main(process.argv.slice(2)).then((code) => {
   process.exitCode = code;
 });

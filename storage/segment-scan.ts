@@ -27,7 +27,7 @@ export interface ScannedBatch {
   /** The first byte behind its last page. */
   readonly end: number;
   readonly records: Buffer;
-  /** The highest entry index in it; 0 when it holds none. */
+  /** Where the log ends behind it, or an entry of it that was replaced; 0 when it holds none. */
   readonly lastIndex: number;
   /** The chain checksum before and after this batch. */
   readonly previousChain: number;

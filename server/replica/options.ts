@@ -30,10 +30,10 @@ export interface ReplicaTiming {
 
 export interface SnapshotPolicy {
   /**
-   * Take a snapshot when this many entries were applied since the last, or the log grew long, and
-   * the entries come to twice its size, or the log's files to four times; or when this many bytes
-   * of entries were and come to half of it: so a start replays little while the state is small, and
-   * a large state is not written out again for every few changes.
+   * Take a snapshot when this many entries were applied since the last and come to twice its size;
+   * or when they took four times its size in the log, and are as many or the log is long; or when
+   * this many bytes of entries were and come to half of it: so a start replays little while the
+   * state is small, and a large state is not written out again for every few changes.
    */
   readonly everyEntries: number;
   readonly everyBytes: number;

@@ -233,8 +233,12 @@ export class Requests<Result> {
   }
 
   startTurn(transport: Transport<Result>): void {
-    if (this.#mustCatchUp) this.#catchUp();
     this.#startReads();
+    if (this.#mustCatchUp) {
+      // In a round of its own: it waits less long than a client's read.
+      this.#catchUp();
+      this.#startReads();
+    }
     const { node } = this.#parts;
     this.#origin.flush(node.leaderId, node.term, (message) => transport.forward(message));
   }

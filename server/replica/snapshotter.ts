@@ -31,8 +31,8 @@ interface Parts<Result> {
 const MANY_ENTRIES_SHARE = 2;
 const MANY_BYTES_SHARE = 0.5;
 /**
- * Or what the whole log takes on the disk. A flush writes whole pages: without company, an entry of
- * a hundred bytes takes 4 KiB, and a log of such entries would outgrow the state forty times.
+ * Or what they took in the log on the disk. A flush writes whole pages: without company, an entry
+ * of a hundred bytes takes 4 KiB, and a log of such entries would outgrow the state forty times.
  */
 const LOG_SHARE = 4;
 /** For a start, such a log is long before its entries are many: a page costs it as much as one. */
@@ -74,13 +74,13 @@ export class Snapshotter<Result> {
     // Once a leader's snapshot is accepted, the log no longer names what is applied here.
     if (this.#isTaking || this.#isInstalling || this.#entriesSince === 0) return false;
     if (this.#beganScattered) return true;
-    if (!isCaughtUp) return false;
-    const { snapshotBytes, logBytes, bytesWritten } = storage.statistics;
-    const isLong = bytesWritten - this.#logBytesBefore >= LONG_LOG_BYTES;
-    if (isLong || this.#entriesSince >= policy.everyEntries) {
-      if (this.#bytesSince >= snapshotBytes * MANY_ENTRIES_SHARE) return true;
-      if (logBytes >= snapshotBytes * LOG_SHARE) return true;
-    }
+    if (!isCaughtUp && this.#bytesSince < policy.everyBytes) return false;
+    const { snapshotBytes, bytesWritten } = storage.statistics;
+    const logBytesSince = bytesWritten - this.#logBytesBefore;
+    const isMany = this.#entriesSince >= policy.everyEntries;
+    if (isMany && this.#bytesSince >= snapshotBytes * MANY_ENTRIES_SHARE) return true;
+    const isLong = isMany || logBytesSince >= LONG_LOG_BYTES;
+    if (isLong && logBytesSince >= snapshotBytes * LOG_SHARE) return true;
     const isLarge = this.#bytesSince >= policy.everyBytes;
     return isLarge && this.#bytesSince >= snapshotBytes * MANY_BYTES_SHARE;
   }
