@@ -3,8 +3,8 @@
  * one file for each of its parts.
  *
  * A killed node has to serve again within a second. Loading two hundred modules one by one was a
- * third of its start; and as modules of the newer format, even bundled, they take twice as long to
- * load as in the older one.
+ * third of its start, and even bundled they take longer in the newer module format than in the
+ * older one.
  */
 import { spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";

@@ -127,7 +127,7 @@ export const serverSchema = z.strictObject({
       title: "COUNT",
       description:
         "Take a snapshot after this many entries, if they come to twice the last one; or if what was " +
-        "written to the log comes to four times it, and to 2 MiB.",
+        "written to the log comes to four times it, and to 2 MiB and 400 bytes for each of them.",
     }),
   snapshotEveryBytes: byteCount(KIB, 64 * GIB)
     .default(64 * MIB)

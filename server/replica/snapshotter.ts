@@ -35,8 +35,12 @@ const MANY_BYTES_SHARE = 0.5;
  * of a hundred bytes takes 4 KiB, and a log of such entries would outgrow the state forty times.
  */
 const LOG_SHARE = 4;
-/** For a start, such a log is long before its entries are many: a page costs it as much as one. */
+/**
+ * For a start, a log of so many bytes is long before its entries are many, since a page costs it as
+ * much as one; and never before it holds so many bytes for each entry that would be many.
+ */
 const LONG_LOG_BYTES = 2 * 1024 * 1024;
+const LONG_LOG_BYTES_PER_ENTRY = 400;
 const SMALL_SEGMENT_BYTES = 1024 * 1024;
 
 export class Snapshotter<Result> {
@@ -79,7 +83,8 @@ export class Snapshotter<Result> {
     const logBytesSince = bytesWritten - this.#logBytesBefore;
     const isMany = this.#entriesSince >= policy.everyEntries;
     if (isMany && this.#bytesSince >= snapshotBytes * MANY_ENTRIES_SHARE) return true;
-    const isLong = isMany || logBytesSince >= LONG_LOG_BYTES;
+    const longBytes = Math.max(LONG_LOG_BYTES, policy.everyEntries * LONG_LOG_BYTES_PER_ENTRY);
+    const isLong = isMany || logBytesSince >= longBytes;
     if (isLong && logBytesSince >= snapshotBytes * LOG_SHARE) return true;
     const isLarge = this.#bytesSince >= policy.everyBytes;
     return isLarge && this.#bytesSince >= snapshotBytes * MANY_BYTES_SHARE;
