@@ -75,8 +75,7 @@ export interface RecoveryOptions {
   readonly oldestSegment: number;
   /**
    * Entries before this one are in a snapshot that was found whole: their bytes are checked like
-   * all others, but nobody needs them as entries. A start after little load reads a few entries in
-   * each batch, and more of them than the snapshot leaves.
+   * all others, but nobody needs them as entries. 0, or left out, for none.
    */
   readonly coveredIndex?: LogIndex;
   readonly onReport: (report: StorageReport) => void;
