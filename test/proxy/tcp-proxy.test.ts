@@ -31,8 +31,8 @@ afterEach(() => {
   }
 });
 
-/** A server that sends back what it gets, and a proxy before it with one link for everybody. */
-async function startBench(): Promise<Bench> {
+/** A server that echoes, or just listens, and a proxy before it with one link for everybody. */
+async function startBench({ echoes = true } = {}): Promise<Bench> {
   const received: string[] = [];
   const accepted: Socket[] = [];
   const server = createServer((socket) => {
@@ -42,7 +42,7 @@ async function startBench(): Promise<Bench> {
     socket.on("error", () => undefined);
     socket.on("data", (bytes) => {
       received[index] = (received[index] ?? "") + bytes.toString();
-      socket.write(bytes);
+      if (echoes) socket.write(bytes);
     });
   });
   server.listen(0, "127.0.0.1");
@@ -80,6 +80,12 @@ function portOf(server: Server): number {
 async function hears(caller: Caller, text: string): Promise<void> {
   await until({ what: `the caller hears ${text}`, ...PATIENCE }, () =>
     caller.text === text ? true : undefined,
+  );
+}
+
+async function serverHears(received: readonly string[], text: string): Promise<void> {
+  await until({ what: `the server hears ${text}`, ...PATIENCE }, () =>
+    received[0] === text ? true : undefined,
   );
 }
 
@@ -174,14 +180,15 @@ describe("a link of the proxy", () => {
   });
 
   test("that is torn delivers a part and then a reset", async () => {
-    const { link, dial, received } = await startBench();
+    // Silent: a reset that is read together with bytes before it looks like an end to its reader.
+    const { link, dial, received } = await startBench({ echoes: false });
     const caller = await dial();
     caller.socket.write("whole");
-    await hears(caller, "whole");
+    await serverHears(received, "whole");
     link.set({ kind: "torn" });
     caller.socket.write("0123456789");
     await isReset(caller);
-    assert.equal(received[0], "whole01234");
+    await serverHears(received, "whole01234");
   });
 });
 
