@@ -5,17 +5,24 @@
  *   node test/run.mjs [--unit] [--e2e] [FILE or part of a path ...]
  *
  * Test files are listed here because Node 20 knows no globs for `--test`.
+ *
+ * The unit tests of a folder share a process: to load what they test takes longer than most of
+ * them. A file with hooks at its top level has one of its own, since such hooks hold for a process.
  */
-import { readdirSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join, relative, sep } from "node:path";
 import { PassThrough } from "node:stream";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const SKIPPED = new Set(["node_modules", "dist", "data", "coverage"]);
 const FILE_TIMEOUT_MS = 240_000;
+/** A minute each: begun first, they run beside each other and all others after them. */
+const LONGEST = ["test/lab/lab.test.ts", "test/simulation/simulation.test.ts"];
+const TOP_LEVEL_HOOK = /^(before|after)(Each)?\(/mu;
 /** What the runner says at the end of each run, and we at the end of all. */
 const TOTALS = ["tests", "suites", "pass", "fail", "cancelled", "skipped", "todo", "duration_ms"];
 
@@ -29,24 +36,42 @@ function testFiles(directory) {
   });
 }
 
-/** The suites in test/ take longest, so they begin first. */
-function suitesFirst(a, b) {
-  const rank = (path) => (relative(ROOT, path).startsWith(`test${sep}`) ? 0 : 1);
-  return rank(a) - rank(b) || (a < b ? -1 : 1);
+function isSuite(path) {
+  return relative(ROOT, path).startsWith(`test${sep}`);
 }
 
-function chosenStages(args) {
+/** Files for the runner: suites and those with hooks as they are, one for each folder's others. */
+function processFiles(paths, directory) {
+  const folders = new Map();
+  const alone = [];
+  for (const path of paths) {
+    const folder = relative(ROOT, dirname(path));
+    if (isSuite(path) || TOP_LEVEL_HOOK.test(readFileSync(path, "utf8"))) alone.push(path);
+    else folders.set(folder, [...(folders.get(folder) ?? []), path]);
+  }
+  const shared = [...folders].map(([folder, tests]) => {
+    const file = join(directory, `${folder.replaceAll(sep, "-")}.test.mjs`);
+    const imports = tests.map((path) => `import ${JSON.stringify(pathToFileURL(path))};\n`);
+    writeFileSync(file, imports.join(""));
+    return file;
+  });
+  const isLong = (path) => LONGEST.includes(relative(ROOT, path));
+  return [...alone.filter(isLong), ...shared, ...alone.filter((path) => !isLong(path))];
+}
+
+function chosenStages(args, directory) {
   const flags = args.filter((arg) => arg.startsWith("--"));
   const parts = args.filter((arg) => !arg.startsWith("--"));
   const unknown = flags.find((flag) => flag !== "--unit" && flag !== "--e2e");
   if (unknown !== undefined) throw new Error(`unknown flag ${unknown}; there are --unit and --e2e`);
   const files = testFiles(ROOT)
     .filter((path) => parts.length === 0 || parts.some((part) => path.includes(part)))
-    .sort(suitesFirst);
+    .sort();
   const isEndToEnd = (path) => path.endsWith(".e2e.test.ts");
   const wants = (flag) => flags.length === 0 || flags.includes(flag);
+  const unit = wants("--unit") ? files.filter((path) => !isEndToEnd(path)) : [];
   return [
-    { concurrency: 2, files: wants("--unit") ? files.filter((path) => !isEndToEnd(path)) : [] },
+    { concurrency: 2, files: processFiles(unit, directory) },
     { concurrency: 1, files: wants("--e2e") ? files.filter(isEndToEnd) : [] },
   ].filter(({ files: { length } }) => length > 0);
 }
@@ -67,7 +92,9 @@ async function runStage({ files, concurrency }, reporter, totals) {
 async function main() {
   // The files run in processes of their own, with the arguments of this one.
   process.execArgv.push("--import", import.meta.resolve("tsx"));
-  const stages = chosenStages(process.argv.slice(2));
+  const directory = mkdtempSync(join(tmpdir(), "raft-kv-tests-"));
+  process.on("exit", () => rmSync(directory, { recursive: true }));
+  const stages = chosenStages(process.argv.slice(2), directory);
   const totals = new Map(TOTALS.map((name) => [name, 0]));
   const reporter = new PassThrough({ objectMode: true });
   const output = reporter.compose(new spec());
