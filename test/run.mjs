@@ -1,6 +1,7 @@
 /**
- * Runs the tests: unit tests and suites side by side on two cores, then, one after another, the
- * end-to-end tests, which start real processes. The runner's closing lines stand once, for all.
+ * Runs the tests on two cores: the end-to-end tests, which start real processes and wait for them,
+ * one after another beside the two longest suites, then all others side by side. The runner's
+ * closing lines stand once, for all.
  *
  *   node test/run.mjs [--unit] [--e2e] [FILE or part of a path ...]
  *
@@ -20,11 +21,12 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const SKIPPED = new Set(["node_modules", "dist", "data", "coverage"]);
 const FILE_TIMEOUT_MS = 240_000;
-/** A minute each: begun first, they run beside each other and all others after them. */
+/** A minute each: together about as long as the end-to-end tests. */
 const LONGEST = ["test/lab/lab.test.ts", "test/simulation/simulation.test.ts"];
 const TOP_LEVEL_HOOK = /^(before|after)(Each)?\(/mu;
 /** What the runner says at the end of each run, and we at the end of all. */
-const TOTALS = ["tests", "suites", "pass", "fail", "cancelled", "skipped", "todo", "duration_ms"];
+const TOTALS = ["tests", "suites", "pass", "fail", "cancelled", "skipped", "todo"];
+const CLOSING = new Set([...TOTALS, "duration_ms"]);
 
 function testFiles(directory) {
   return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
@@ -55,10 +57,10 @@ function processFiles(paths, directory) {
     writeFileSync(file, imports.join(""));
     return file;
   });
-  const isLong = (path) => LONGEST.includes(relative(ROOT, path));
-  return [...alone.filter(isLong), ...shared, ...alone.filter((path) => !isLong(path))];
+  return [...shared, ...alone];
 }
 
+/** The stages, each with what runs at the same time: files, and how many of them at once. */
 function chosenStages(args, directory) {
   const flags = args.filter((arg) => arg.startsWith("--"));
   const parts = args.filter((arg) => !arg.startsWith("--"));
@@ -69,27 +71,37 @@ function chosenStages(args, directory) {
     .sort();
   const isEndToEnd = (path) => path.endsWith(".e2e.test.ts");
   const wants = (flag) => flags.length === 0 || flags.includes(flag);
+  const isLong = (path) => LONGEST.includes(relative(ROOT, path));
+  const endToEnd = wants("--e2e") ? files.filter(isEndToEnd) : [];
   const unit = wants("--unit") ? files.filter((path) => !isEndToEnd(path)) : [];
+  const long = unit.filter(isLong);
+  const others = unit.filter((path) => !isLong(path));
   return [
-    { concurrency: 2, files: processFiles(unit, directory) },
-    { concurrency: 1, files: wants("--e2e") ? files.filter(isEndToEnd) : [] },
-  ].filter(({ files: { length } }) => length > 0);
+    [
+      { concurrency: 1, files: endToEnd },
+      { concurrency: endToEnd.length > 0 ? 1 : 2, files: long },
+    ],
+    [{ concurrency: 2, files: processFiles(others, directory) }],
+  ];
 }
 
-/** Passes on what a run reports, but keeps its closing lines to add them up. */
-async function runStage({ files, concurrency }, reporter, totals) {
-  const events = run({ files, concurrency, timeout: FILE_TIMEOUT_MS });
-  for await (const event of events) {
-    const [, name, value] = /^(\w+) ([\d.]+)$/.exec(event.data?.message ?? "") ?? [];
-    if (event.type === "test:diagnostic" && event.data.nesting === 0 && totals.has(name)) {
-      totals.set(name, totals.get(name) + Number(value));
-    } else {
-      reporter.write(event);
+/** Passes on what the runs report, one run after another, and adds up their closing lines. */
+async function runStage(runs, reporter, totals) {
+  const reports = runs
+    .filter(({ files }) => files.length > 0)
+    .map((each) => run({ ...each, timeout: FILE_TIMEOUT_MS }));
+  for (const events of reports) {
+    for await (const event of events) {
+      const [, name, value] = /^(\w+) ([\d.]+)$/.exec(event.data?.message ?? "") ?? [];
+      const isClosing = event.type === "test:diagnostic" && event.data.nesting === 0;
+      if (!isClosing || !CLOSING.has(name)) reporter.write(event);
+      else if (totals.has(name)) totals.set(name, totals.get(name) + Number(value));
     }
   }
 }
 
 async function main() {
+  const startedAtMs = performance.now();
   // The files run in processes of their own, with the arguments of this one.
   process.execArgv.push("--import", import.meta.resolve("tsx"));
   const directory = mkdtempSync(join(tmpdir(), "raft-kv-tests-"));
@@ -101,8 +113,9 @@ async function main() {
   output.pipe(process.stdout);
   const printed = new Promise((resolve) => output.once("end", resolve));
   for (const stage of stages) await runStage(stage, reporter, totals);
+  totals.set("duration_ms", Math.round(performance.now() - startedAtMs));
   for (const [name, value] of totals) {
-    const message = `${name} ${Math.round(value * 1000) / 1000}`;
+    const message = `${name} ${value}`;
     reporter.write({ type: "test:diagnostic", data: { nesting: 0, message } });
   }
   reporter.end();
