@@ -7,8 +7,8 @@
  *
  * Test files are listed here because Node 20 knows no globs for `--test`.
  *
- * The unit tests of a folder share a process: to load what they test takes longer than most of
- * them. A file with hooks at its top level has one of its own, since such hooks hold for a process.
+ * The tests of a folder share a process: to load what they test takes longer than most of them. A
+ * file with hooks at its top level has one of its own, since such hooks hold for a process.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -38,17 +38,13 @@ function testFiles(directory) {
   });
 }
 
-function isSuite(path) {
-  return relative(ROOT, path).startsWith(`test${sep}`);
-}
-
-/** Files for the runner: suites and those with hooks as they are, one for each folder's others. */
+/** Files for the runner: one for each folder's tests, and those with hooks as they are. */
 function processFiles(paths, directory) {
   const folders = new Map();
   const alone = [];
   for (const path of paths) {
     const folder = relative(ROOT, dirname(path));
-    if (isSuite(path) || TOP_LEVEL_HOOK.test(readFileSync(path, "utf8"))) alone.push(path);
+    if (TOP_LEVEL_HOOK.test(readFileSync(path, "utf8"))) alone.push(path);
     else folders.set(folder, [...(folders.get(folder) ?? []), path]);
   }
   const shared = [...folders].map(([folder, tests]) => {
